@@ -1,0 +1,122 @@
+/*
+ * One session of a plugin and what is needed to drive it: the walk over the order, the update's
+ * number, hyper-parameters, the way back to the start. Used by the worker to check and to time.
+ * Every call notes its phase, so that a crash has a name.
+ */
+#ifndef BM_BENCH_H
+#define BM_BENCH_H
+
+#include "data.h"
+#include "page.h"
+#include "reference.h"
+
+#define BM_BENCH_UPDATES_MAX 4096u /* most updates in one call of `updates` */
+
+struct bm_bench {
+    const struct bm_plugin *plugin;
+    struct bm_page *page;
+    uint32_t device;
+    struct bm_problem problem;
+    struct bm_model model;
+    const struct bm_dataset *dataset;
+    struct bm_session *session;
+    uint64_t param_count;
+    uint64_t statistics_count;
+    uint32_t slot_count;
+    float *start; /* [param_count] */
+    float *zeros; /* [param_count], also the statistics' start */
+    uint32_t *order;
+    uint64_t order_count;
+    uint64_t batch;       /* of one update */
+    uint64_t micro_batch; /* images a slice; batch unless the update is split */
+    uint32_t flags;       /* of every slice */
+    double rate;
+    uint64_t first;          /* where the next update's slice begins */
+    uint64_t update;         /* number of the next update, from 1 */
+    struct bm_hyper *hypers; /* [BM_BENCH_UPDATES_MAX], for `updates` */
+    uint64_t bytes;          /* the plugin's own estimate */
+    uint64_t available;      /* memory there was when it was asked */
+};
+
+/* What a session is opened for. */
+struct bm_bench_request {
+    uint32_t device;
+    const struct bm_model *model;
+    const struct bm_dataset *dataset;
+    uint32_t optimizer;
+    uint32_t thread_count;
+    const char *precision;
+    uint64_t seed;
+    uint64_t batch;
+    uint64_t micro_batch; /* 0: batch */
+    double rate;
+    const struct bm_option *options;
+    uint32_t option_count;
+};
+
+/* Creates the session, binds the training and test data, and sets the order of epoch 0. UNSUPPORTED
+ * with the plugin's reason. On failure nothing is left. */
+int32_t bm_bench_open(const struct bm_plugin *plugin,
+                      struct bm_page *page,
+                      const struct bm_bench_request *request,
+                      struct bm_bench *bench,
+                      struct bm_error *error);
+
+void bm_bench_close(struct bm_bench *bench);
+
+/* Copies `order` to the session and starts the walk at its beginning. */
+int32_t bm_bench_set_order(struct bm_bench *bench,
+                           const uint32_t *order,
+                           uint64_t count,
+                           struct bm_error *error);
+
+/* Parameters, optimizer state and statistics go back to the seed's start, the walk to the order's
+ * beginning, the number of the update to 1. A plugin that cannot write its state gets a new
+ * session. */
+int32_t bm_bench_reset(struct bm_bench *bench, struct bm_error *error);
+
+/* Asks for the gradient of the next `count` images (the walk does not move), in slices of
+ * micro_batch. */
+int32_t bm_bench_gradient(struct bm_bench *bench, uint64_t count, struct bm_error *error);
+
+/* Moves the walk on by one batch without an update, for series of gradients. */
+void bm_bench_walk(struct bm_bench *bench);
+
+int32_t bm_bench_apply(struct bm_bench *bench, struct bm_error *error);
+
+/* One update by the plugin's own call, or by gradient and apply where it has none; the walk moves
+ * on by `batch`, from the beginning where less than a batch is left. */
+int32_t bm_bench_update(struct bm_bench *bench, struct bm_error *error);
+
+/* Goes back to the order's beginning if fewer than `count` batches are left before its end, as
+ * bm_bench_updates does. */
+void bm_bench_make_room(struct bm_bench *bench, uint64_t count);
+
+/* `count` updates by one call of `updates`; they must fit into the order from its beginning. Walks
+ * on as `count` times bm_bench_update. */
+int32_t bm_bench_updates(struct bm_bench *bench, uint32_t count, struct bm_error *error);
+
+/* Most updates that one call of `updates` can make; 0 if the plugin has no such call or updates are
+ * split into slices. */
+uint32_t bm_bench_updates_max(const struct bm_bench *bench);
+
+/* The whole order as training walks it, the short last batch included. */
+int32_t bm_bench_epoch(struct bm_bench *bench, uint64_t *updates, struct bm_error *error);
+
+int32_t bm_bench_wait(struct bm_bench *bench, double *loss, struct bm_error *error);
+int32_t bm_bench_read_params(struct bm_bench *bench, float *values, struct bm_error *error);
+int32_t bm_bench_read_gradient(struct bm_bench *bench, float *values, struct bm_error *error);
+int32_t bm_bench_evaluate(struct bm_bench *bench,
+                          uint32_t split,
+                          double *loss,
+                          uint64_t *correct,
+                          struct bm_error *error);
+
+/* A slot of the rule, or BM_STATE_STATISTICS; UNSUPPORTED if the plugin cannot read it. */
+int32_t bm_bench_read_state(
+    struct bm_bench *bench, uint32_t slot, float *values, uint64_t count, struct bm_error *error);
+
+/* Hyper-parameters of the update of that number. */
+struct bm_hyper bm_bench_hyper(const struct bm_bench *bench, uint64_t update);
+
+#endif

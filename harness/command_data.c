@@ -1,0 +1,193 @@
+/* `batchmark data`: which data sets are there, and whether their files are whole. */
+#include "command.h"
+#include "data_source.h"
+#include "options.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *folder_of(const struct bm_options *options) {
+    return options->data_dir[0] == '\0' ? NULL : options->data_dir;
+}
+
+static void print_summary(const struct bm_data_summary *summary) {
+    (void)printf("%" PRIu64 " + %" PRIu64 " images of %ux%ux%u, %u classes", summary->train_count,
+                 summary->test_count, summary->shape.channels, summary->shape.height,
+                 summary->shape.width, summary->class_count);
+}
+
+/* ---- list ---- */
+
+static void list_set(const char *name, const struct bm_options *options) {
+    const struct bm_data_set *set = bm_data_set_find(name);
+    struct bm_data_location location;
+    struct bm_data_summary summary;
+    struct bm_error error;
+    if (set->format == BM_DATA_FORMAT_SYNTHETIC) {
+        (void)printf("  %-14s made from the seed, any shape: section [synthetic] of an ini file\n",
+                     name);
+        return;
+    }
+    if (bm_data_locate(set, folder_of(options), &location, &error) != BM_STATUS_OK ||
+        bm_data_summarize(set, &location, &summary, &error) != BM_STATUS_OK) {
+        /* The text may begin with the name, which stands there already. */
+        size_t named = strlen(name);
+        int repeats = strncmp(error.text, name, named) == 0 && error.text[named] == ':';
+        (void)printf("  %-14s not available: %s\n", name, error.text + (repeats ? named + 2 : 0));
+        return;
+    }
+    (void)printf("  %-14s ", name);
+    print_summary(&summary);
+    (void)printf("\n  %-14s in %s\n", "", location.folder);
+}
+
+static int list(const struct bm_options *options) {
+    (void)printf("data sets:\n");
+    for (uint32_t i = 0; bm_data_names[i] != NULL; i++) {
+        list_set(bm_data_names[i], options);
+    }
+    return BM_EXIT_OK;
+}
+
+/* ---- verify ---- */
+
+static int complain(const char *text) {
+    (void)fflush(stdout); /* after what was printed before it */
+    (void)fprintf(stderr, "batchmark data: %s\n", text);
+    return BM_EXIT_USAGE;
+}
+
+static int verify_digests(const struct bm_data_set *set, const struct bm_data_location *location) {
+    int code = BM_EXIT_OK;
+    for (uint32_t i = 0; i < set->file_count; i++) {
+        char digest[65];
+        struct bm_error error;
+        const char *known = set->content_sha256[i];
+        if (bm_data_content_digest(location->paths[i], digest, &error) != BM_STATUS_OK) {
+            return complain(error.text);
+        }
+        int differs = known != NULL && strcmp(known, digest) != 0;
+        (void)printf("  %s  %s%s\n", digest, set->files[i],
+                     known == NULL ? "" : (differs ? "  DIFFERS" : "  as published"));
+        if (differs) {
+            char text[BM_DATA_PATH_SIZE + 192];
+            (void)snprintf(text, sizeof text, "%s: expected the content with SHA-256 %s, found %s",
+                           location->paths[i], known, digest);
+            code = complain(text);
+        }
+    }
+    return code;
+}
+
+/* Reads it as `run` would, which checks everything, then compares digests of the content. */
+static int verify_files(const struct bm_data_set *set,
+                        const struct bm_data_location *location,
+                        const struct bm_options *options) {
+    struct bm_dataset dataset;
+    struct bm_error error;
+    (void)printf("%s in %s\n", set->name, location->folder);
+    if (bm_dataset_open(set->name, folder_of(options), NULL, &dataset, &error) != BM_STATUS_OK) {
+        return complain(error.text);
+    }
+    const struct bm_data_summary summary = {dataset.shape, dataset.class_count,
+                                            dataset.split[BM_SPLIT_TRAIN].count,
+                                            dataset.split[BM_SPLIT_TEST].count};
+    (void)printf("  ");
+    print_summary(&summary);
+    (void)printf(": whole, labels in range\n");
+    bm_dataset_close(&dataset);
+    return verify_digests(set, location);
+}
+
+static int verify_set(const char *name, int is_asked_for, const struct bm_options *options) {
+    const struct bm_data_set *set = bm_data_set_find(name);
+    struct bm_data_location location;
+    struct bm_error error;
+    if (set == NULL || strcmp(set->name, name) != 0) {
+        char text[192];
+        (void)snprintf(text, sizeof text,
+                       "expected fashion-mnist, mnist, cifar10, cifar100 or synthetic, found "
+                       "\"%.64s\"",
+                       name);
+        return complain(text);
+    }
+    if (set->format == BM_DATA_FORMAT_SYNTHETIC) {
+        (void)printf("%s is made from the seed: there are no files\n", name);
+        return BM_EXIT_OK;
+    }
+    if (bm_data_locate(set, folder_of(options), &location, &error) != BM_STATUS_OK) {
+        if (is_asked_for) {
+            return complain(error.text);
+        }
+        (void)printf("%s is not here\n", name);
+        return BM_EXIT_OK;
+    }
+    return verify_files(set, &location, options);
+}
+
+static int verify(const struct bm_options *options, const char **names, uint32_t count) {
+    int code = BM_EXIT_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        int found = verify_set(names[i], 1, options);
+        code = found != BM_EXIT_OK ? found : code;
+    }
+    for (uint32_t i = 0; count == 0 && bm_data_names[i] != NULL; i++) {
+        int found = verify_set(bm_data_names[i], 0, options);
+        code = found != BM_EXIT_OK ? found : code;
+    }
+    return code;
+}
+
+/* ---- The command ---- */
+
+static void print_help(void) {
+    (void)printf("usage: batchmark data list\n"
+                 "       batchmark data verify [NAME...]\n\n"
+                 "list shows which data sets are found, and where. verify reads them whole, prints "
+                 "the SHA-256 of\n"
+                 "each file's unpacked content and compares it with the published one where that "
+                 "is known.\n"
+                 "Searched: --data-dir, the folders of $BATCHMARK_DATA, "
+                 "$XDG_DATA_HOME/batchmark,\n"
+                 "/usr/share/datasets; in each FOLDER/NAME first, then FOLDER.\n\n");
+    bm_options_help(BM_COMMAND_DATA, stdout);
+}
+
+#define WORD_MAX 16u
+
+static int dispatch(const struct bm_options *options, const char **words, uint32_t word_count) {
+    const char *what = word_count > 0 ? words[0] : "";
+    if (strcmp(what, "list") == 0 && word_count == 1) {
+        return list(options);
+    }
+    if (strcmp(what, "verify") == 0) {
+        return verify(options, words + 1, word_count - 1);
+    }
+    char text[128];
+    (void)snprintf(text, sizeof text, "expected list or verify [NAME...], found \"%.64s\"",
+                   word_count > 1 && strcmp(what, "list") == 0 ? words[1] : what);
+    return complain(text);
+}
+
+int bm_command_data(int argc, char **argv) {
+    struct bm_options *options = malloc(sizeof *options);
+    const char *words[WORD_MAX];
+    uint32_t word_count = 0;
+    struct bm_error error;
+    int code = BM_EXIT_OK;
+    if (options == NULL) {
+        return complain("no memory");
+    }
+    if (bm_options_parse(BM_COMMAND_DATA, argc, argv, options, words, WORD_MAX, &word_count,
+                         &error) != BM_STATUS_OK) {
+        code = complain(error.text);
+    } else if (options->help) {
+        print_help();
+    } else {
+        code = dispatch(options, words, word_count);
+    }
+    free(options);
+    return code;
+}

@@ -1,0 +1,144 @@
+/* `batchmark list`: plugins and their devices, presets and data sets, and why one is not available.
+ */
+#include "command.h"
+#include "discover.h"
+#include "interrupt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? "" : text;
+}
+
+static void print_device(const char *plugin, size_t index, const json_t *device, uint32_t verbose) {
+    static const char *const kinds[] = {"cpu", "gpu", "software"};
+    size_t kind = (size_t)json_integer_value(json_object_get(device, "kind"));
+    size_t i;
+    const json_t *precision;
+    (void)printf("    %s:%zu  %s (%s", plugin, index, text_of(device, "name"),
+                 kind < 3 ? kinds[kind] : "unknown kind");
+    json_array_foreach(json_object_get(device, "precisions"), i, precision) {
+        (void)printf("%s%s", i == 0 ? "; " : ", ", text_of(precision, "name"));
+    }
+    (void)printf(")%s\n", kind == 2 ? " runs only when named" : "");
+    if (verbose) {
+        (void)printf("        vendor \"%s\", driver \"%s\", uuid \"%s\", pci \"%s\", %.0f MiB\n",
+                     text_of(device, "vendor"), text_of(device, "driver"), text_of(device, "uuid"),
+                     text_of(device, "pci"),
+                     json_number_value(json_object_get(device, "memory")) / 1048576);
+    }
+}
+
+static void print_calls(const json_t *reply) {
+    static const char *const calls[][2] = {{"has_update", "update"},
+                                           {"has_updates", "updates"},
+                                           {"has_state", "read_state and write_state"},
+                                           {"has_device_time", "device_time"}};
+    (void)printf("      optional calls:");
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        if (json_is_true(json_object_get(reply, calls[i][0]))) {
+            (void)printf(" %s", calls[i][1]);
+        }
+    }
+    (void)printf("\n");
+}
+
+static void print_plugin(const struct bm_plugin_file *file,
+                         const struct bm_plugin_answer *answer,
+                         uint32_t verbose) {
+    size_t index;
+    const json_t *device;
+    if (file->shadowed) {
+        (void)printf("  %s  shadowed by an earlier file of that name: %s\n", file->name,
+                     file->path);
+        return;
+    }
+    if (answer->verdict.kind != BM_VERDICT_OK) {
+        (void)printf("  %s  not available: %s\n      %s\n", file->name, answer->verdict.reason,
+                     file->path);
+        return;
+    }
+    (void)printf("  %s %s  %s\n", file->name, text_of(answer->reply, "version"),
+                 text_of(answer->reply, "summary"));
+    if (verbose) {
+        (void)printf("      %s\n      sha256 %s\n", file->path, file->sha256);
+        print_calls(answer->reply);
+    }
+    json_array_foreach(json_object_get(answer->reply, "devices"), index, device) {
+        print_device(file->name, index, device, verbose);
+    }
+    if (index == 0) {
+        (void)printf("    no device: %s\n", text_of(answer->reply, "why_none"));
+    }
+}
+
+static void print_presets(void) {
+    static const char *const names[] = {"lecture", "quick"};
+    (void)printf("\npresets of run:\n");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[BM_PATH_SIZE];
+        char name[64];
+        struct bm_error error;
+        (void)snprintf(name, sizeof name, "run/%s", names[i]);
+        int32_t status = bm_preset_find(name, path, sizeof path, &error);
+        (void)printf("  %s  %s\n", names[i], status == BM_STATUS_OK ? path : error.text);
+    }
+}
+
+static int list(const struct bm_options *options, struct bm_plugin_list *plugins) {
+    struct bm_error error = {0};
+    if (bm_discover_files(options, plugins, &error) != BM_STATUS_OK) {
+        (void)fprintf(stderr, "batchmark list: %s\n", error.text);
+        return BM_EXIT_USAGE;
+    }
+    (void)printf("plugins:\n");
+    for (uint32_t i = 0; i < plugins->count; i++) {
+        if (!plugins->file[i].shadowed) {
+            bm_discover_ask(options, plugins, i);
+        }
+        print_plugin(&plugins->file[i], &plugins->answer[i], options->verbose);
+    }
+    if (plugins->count == 0) {
+        (void)printf("  none found\n");
+    }
+    print_presets();
+    bm_discover_free(plugins);
+    /* The data sets are a command of their own; this is its short form. */
+    (void)printf("\n");
+    char name[] = "data";
+    char what[] = "list";
+    char folder_flag[] = "--data-dir";
+    char folder[BM_PATH_SIZE];
+    char *argv[] = {name, what, folder_flag, folder, NULL};
+    (void)snprintf(folder, sizeof folder, "%s", options->data_dir);
+    return bm_command_data(options->data_dir[0] == '\0' ? 2 : 4, argv);
+}
+
+int bm_command_list(int argc, char **argv) {
+    struct bm_options *options = malloc(sizeof *options);
+    struct bm_plugin_list *plugins = malloc(sizeof *plugins);
+    struct bm_error error = {0};
+    const char *words[1];
+    uint32_t word_count = 0;
+    int code = BM_EXIT_USAGE;
+    bm_interrupt_catch();
+    if (options == NULL || plugins == NULL) {
+        (void)fprintf(stderr, "batchmark list: no memory\n");
+    } else if (bm_options_parse(BM_COMMAND_LIST, argc, argv, options, words, 0, &word_count,
+                                &error) != BM_STATUS_OK) {
+        (void)fprintf(stderr, "batchmark list: %s\n", error.text);
+    } else if (options->help) {
+        (void)printf("usage: batchmark list [OPTIONS]\n\n"
+                     "Plugins and their devices, presets and data sets, and why one is not "
+                     "available.\n\n");
+        bm_options_help(BM_COMMAND_LIST, stdout);
+        code = BM_EXIT_OK;
+    } else {
+        code = list(options, plugins);
+    }
+    free(options);
+    free(plugins);
+    return code;
+}

@@ -1,0 +1,13 @@
+/* SIGINT and SIGTERM as a flag, so that what was measured is written and printed before the program
+ * ends. */
+#ifndef BM_INTERRUPT_H
+#define BM_INTERRUPT_H
+
+/* From now on SIGINT, SIGTERM and SIGHUP set the flag instead of killing; SIGPIPE is ignored. A
+ * second SIGINT kills. */
+void bm_interrupt_catch(void);
+
+/* The signal that came, or 0. */
+int bm_interrupt_signal(void);
+
+#endif

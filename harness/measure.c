@@ -1,0 +1,249 @@
+#include "measure.h"
+
+#include "error.h"
+#include "gbench.h"
+#include "random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <zlib.h>
+
+const char *const bm_series_names[BM_SERIES_COUNT + 1] = {
+    "gradient", "apply", "update", "pipelined", "updates", NULL,
+};
+
+static uint64_t monotonic_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- One step of each series ---- */
+
+struct block {
+    struct bm_bench *bench;
+    const struct bm_block_shape *shape;
+};
+
+static int32_t wait_step(void *context, struct bm_error *error) {
+    struct block *block = context;
+    return bm_bench_wait(block->bench, NULL, error);
+}
+
+static int32_t gradient_step(void *context, struct bm_error *error) {
+    struct block *block = context;
+    int32_t status = bm_bench_gradient(block->bench, block->bench->batch, error);
+    bm_bench_walk(block->bench);
+    return status == BM_STATUS_OK ? bm_bench_wait(block->bench, NULL, error) : status;
+}
+
+static int32_t apply_step(void *context, struct bm_error *error) {
+    struct block *block = context;
+    int32_t status = bm_bench_apply(block->bench, error);
+    block->bench->update++;
+    return status == BM_STATUS_OK ? bm_bench_wait(block->bench, NULL, error) : status;
+}
+
+static int32_t update_step(void *context, struct bm_error *error) {
+    struct block *block = context;
+    int32_t status = bm_bench_update(block->bench, error);
+    return status == BM_STATUS_OK ? bm_bench_wait(block->bench, NULL, error) : status;
+}
+
+static int32_t pipelined_step(void *context, struct bm_error *error) {
+    struct block *block = context;
+    return bm_bench_update(block->bench, error);
+}
+
+static int32_t updates_step(void *context, struct bm_error *error) {
+    struct block *block = context;
+    int32_t status = bm_bench_updates(block->bench, (uint32_t)block->shape->per_value, error);
+    return status == BM_STATUS_OK ? bm_bench_wait(block->bench, NULL, error) : status;
+}
+
+static int32_t prepare(void *context, struct bm_error *error) {
+    struct block *block = context;
+    int32_t status = bm_bench_reset(block->bench, error);
+    for (uint32_t i = 0; i < BM_MEASURE_WARM_UP && status == BM_STATUS_OK; i++) {
+        status = update_step(block, error);
+    }
+    if (status == BM_STATUS_OK && block->shape->series == BM_SERIES_APPLY) {
+        status = bm_bench_gradient(block->bench, block->bench->batch, error);
+        if (status == BM_STATUS_OK) {
+            status = bm_bench_wait(block->bench, NULL, error);
+        }
+    }
+    return status;
+}
+
+static int32_t (*const steps[BM_SERIES_COUNT])(void *context, struct bm_error *error) = {
+    [BM_SERIES_GRADIENT] = gradient_step, [BM_SERIES_APPLY] = apply_step,
+    [BM_SERIES_UPDATE] = update_step,     [BM_SERIES_PIPELINED] = pipelined_step,
+    [BM_SERIES_UPDATES] = updates_step,
+};
+
+/* ---- Blocks ---- */
+
+static uint32_t params_crc(const float *values, uint64_t count) {
+    uLong crc = crc32(0, NULL, 0);
+    return (uint32_t)crc32_z(crc, (const unsigned char *)values, count * sizeof *values);
+}
+
+int32_t bm_measure_block(struct bm_bench *bench,
+                         const struct bm_block_shape *shape,
+                         float *after,
+                         double *samples_ns,
+                         struct bm_block_result *result,
+                         struct bm_error *error) {
+    struct block block = {bench, shape};
+    struct bm_gbench_result timed = {0};
+    /* `updates` is one step for per_value updates. */
+    int32_t joined = shape->series == BM_SERIES_UPDATES;
+    struct bm_gbench_block run = {
+        .name = bm_series_names[shape->series],
+        .values = shape->values,
+        .per_value = joined ? 1 : shape->per_value,
+        .context = &block,
+        .prepare = prepare,
+        .step = steps[shape->series],
+        .finish = shape->series == BM_SERIES_PIPELINED ? wait_step : NULL,
+    };
+    memset(result, 0, sizeof *result);
+    int32_t status = bm_gbench_run(&run, samples_ns, &timed, error);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    double divisor = joined ? (double)shape->per_value : 1.0;
+    for (uint64_t i = 0; i < shape->values && joined; i++) {
+        samples_ns[i] /= divisor;
+    }
+    result->cpu_ns = timed.process_cpu_ns / divisor;
+    if (shape->series == BM_SERIES_GRADIENT) {
+        return BM_STATUS_OK;
+    }
+    status = bm_bench_read_params(bench, after, error);
+    result->params_crc = params_crc(after, bench->param_count);
+    return status;
+}
+
+/* Every series but gradient changes parameters by single steps; PIPELINED and UPDATES are replayed
+ * by waited updates. */
+static int32_t replay_steps(struct block *block, struct bm_error *error) {
+    uint64_t count = block->shape->values * block->shape->per_value;
+    int32_t status = prepare(block, error);
+    for (uint64_t i = 0; i < count && status == BM_STATUS_OK; i++) {
+        if (block->shape->series == BM_SERIES_UPDATES && i % block->shape->per_value == 0) {
+            bm_bench_make_room(block->bench, block->shape->per_value);
+        }
+        status = block->shape->series == BM_SERIES_APPLY ? apply_step(block, error)
+                                                         : update_step(block, error);
+    }
+    return status;
+}
+
+static uint32_t
+equal_bits(const float *found, const float *expected, uint64_t count, char *reason, uint32_t size) {
+    for (uint64_t i = 0; i < count; i++) {
+        if (memcmp(&found[i], &expected[i], sizeof *found) != 0) {
+            (void)snprintf(reason, size,
+                           "after the timed block parameter %llu is %.9g, after an untimed replay "
+                           "%.9g",
+                           (unsigned long long)i, (double)expected[i], (double)found[i]);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int32_t bm_measure_replay(struct bm_bench *bench,
+                          const struct bm_block_shape *shape,
+                          const float *after,
+                          uint32_t *equal,
+                          char *reason,
+                          uint32_t reason_size,
+                          struct bm_error *error) {
+    struct block block = {bench, shape};
+    *equal = 1;
+    if (shape->series == BM_SERIES_GRADIENT) {
+        return BM_STATUS_OK;
+    }
+    float *found = malloc(bench->param_count * sizeof *found);
+    if (found == NULL) {
+        return bm_fail(error, BM_STATUS_NO_MEMORY, "replay: no memory");
+    }
+    int32_t status = replay_steps(&block, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_bench_read_params(bench, found, error);
+    }
+    if (status == BM_STATUS_OK) {
+        *equal = equal_bits(found, after, bench->param_count, reason, reason_size);
+    }
+    free(found);
+    return status;
+}
+
+int32_t bm_measure_calibrate(struct bm_bench *bench,
+                             double enough_ns,
+                             double *update_ns,
+                             struct bm_error *error) {
+    struct bm_block_shape shape = {BM_SERIES_UPDATE, 1, 1};
+    struct block block = {bench, &shape};
+    int32_t status = prepare(&block, error);
+    for (uint64_t count = 1; status == BM_STATUS_OK; count *= 2) {
+        uint64_t before = monotonic_ns();
+        for (uint64_t i = 0; i < count && status == BM_STATUS_OK; i++) {
+            status = update_step(&block, error);
+        }
+        double passed_ns = (double)(monotonic_ns() - before);
+        *update_ns = passed_ns / (double)count;
+        if (passed_ns >= enough_ns) {
+            break;
+        }
+    }
+    return status;
+}
+
+/* ---- Epoch ---- */
+
+int32_t bm_measure_epoch(struct bm_bench *bench,
+                         uint32_t epoch,
+                         double *seconds,
+                         uint64_t *updates,
+                         struct bm_error *error) {
+    uint64_t count = bench->dataset->split[BM_SPLIT_TRAIN].count;
+    uint32_t *order = malloc(count * sizeof *order);
+    if (order == NULL) {
+        return bm_fail(error, BM_STATUS_NO_MEMORY, "epoch: no memory for its order");
+    }
+    int32_t status = bm_bench_reset(bench, error);
+    uint64_t before = monotonic_ns();
+    bm_random_permutation(bench->problem.seed, epoch, order, (uint32_t)count);
+    if (status == BM_STATUS_OK) {
+        status = bm_bench_set_order(bench, order, count, error);
+    }
+    if (status == BM_STATUS_OK) {
+        status = bm_bench_epoch(bench, updates, error);
+    }
+    if (status == BM_STATUS_OK) {
+        status = bm_bench_wait(bench, NULL, error);
+    }
+    *seconds = 1e-9 * (double)(monotonic_ns() - before);
+    if (status == BM_STATUS_OK) {
+        bm_random_permutation(bench->problem.seed, 0, order, (uint32_t)count);
+        status = bm_bench_set_order(bench, order, count, error);
+    }
+    free(order);
+    return status;
+}
+
+double bm_measure_clock_ns(void) {
+    uint64_t smallest = UINT64_MAX;
+    for (int i = 0; i < 200; i++) {
+        uint64_t before = monotonic_ns();
+        uint64_t passed = monotonic_ns() - before;
+        smallest = passed > 0 && passed < smallest ? passed : smallest;
+    }
+    return (double)smallest;
+}

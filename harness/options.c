@@ -1,0 +1,473 @@
+#include "options.h"
+
+#include "error.h"
+#include "option_table.h"
+#include "reference.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALL (BM_COMMAND_RUN | BM_COMMAND_LIST | BM_COMMAND_DATA)
+#define RUN BM_COMMAND_RUN
+#define BATCH_MAX (UINT64_C(1) << 31)
+#define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
+
+static const char *const format_names[] = {"table", "markdown", "csv", "jsonl", NULL};
+static const char *const precision_names[] = {BM_PRECISION_FLOAT32, BM_PRECISION_TF32,
+                                              BM_PRECISION_BF16_F32, BM_PRECISION_F16_F32, NULL};
+
+/* clang-format off */
+const struct bm_option_spec bm_option_table[] = {
+    {.name = "preset", .value = "NAME", .commands = RUN, .command_line_only = 1,
+     .set = bm_set_text, FIELD(preset),
+     .help = "settings that come with the program (default: lecture)"},
+    {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = RUN, .command_line_only = 1,
+     .set = bm_set_text, FIELD(config),
+     .help = "settings of yours, stronger than the preset; keys are the names of these options"},
+    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = RUN,
+     .set = bm_set_backends, FIELD(backend),
+     .help = "backends, or backend:device, as `batchmark list` prints them (default: all found, "
+             "software devices left out)"},
+    {.name = "plugin", .value = "FILE", .commands = RUN | BM_COMMAND_LIST,
+     .set = bm_set_paths, FIELD(plugin),
+     .help = "one more plugin, a shared object bm_NAME.so; may be repeated"},
+    {.name = "model", .value = "NAMES", .letter = 'm', .commands = RUN,
+     .set = bm_set_names, FIELD(model), .choices = bm_model_names, .extra_choice = "custom",
+     .help = "mlp, f1, c1, c2, f2, or custom: the network of `layers = ...` in an ini file"},
+    {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = RUN,
+     .set = bm_set_names, FIELD(dataset), .choices = bm_data_names,
+     .help = "fashion-mnist, mnist, cifar10, cifar100, synthetic"},
+    {.name = "data-dir", .value = "FOLDER", .commands = ALL,
+     .set = bm_set_text, FIELD(data_dir),
+     .help = "where data sets are looked for first"},
+    {.name = "optimizer", .value = "NAMES", .commands = RUN,
+     .set = bm_set_names, FIELD(optimizer), .choices = bm_optimizer_names,
+     .help = "sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, lars, lamb"},
+    {.name = "batch", .value = "LIST", .letter = 'B', .commands = RUN,
+     .set = bm_set_numbers, FIELD(batch), .low = 1, .high = BATCH_MAX,
+     .help = "batch sizes: 1,10,100 or 1-5 or 1-1024*2; one above the number of images means all "
+             "of them"},
+    {.name = "threads", .value = "LIST", .letter = 't', .commands = RUN,
+     .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
+     .help = "thread budgets (default: the processors this process may use)"},
+    {.name = "precision", .value = "NAMES", .commands = RUN,
+     .set = bm_set_names, FIELD(precision), .choices = precision_names,
+     .help = "float32 (default), tf32, bf16/f32, f16/f32: multiply/accumulate"},
+    {.name = "seed", .value = "LIST", .letter = 's', .commands = RUN,
+     .set = bm_set_numbers, FIELD(seed), .low = 0, .high = UINT64_MAX,
+     .help = "seeds of start, shuffles and dropout (default: 1)"},
+    {.name = "lr", .value = "RATE", .commands = RUN,
+     .set = bm_set_rate, FIELD(lr),
+     .help = "learning rate (default: 1e-4)"},
+    {.name = "cell-time", .value = "TIME", .commands = RUN,
+     .set = bm_set_duration, FIELD(cell_time_s),
+     .help = "longest time for one cell: 90s, 5m, 200ms (default: 30s)"},
+    {.name = "epoch-time", .value = "TIME", .commands = RUN,
+     .set = bm_set_duration, FIELD(epoch_time_s),
+     .help = "an epoch that takes longer is extrapolated from its updates (default: 20s)"},
+    {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = RUN,
+     .set = bm_set_duration, FIELD(time_limit_s),
+     .help = "longest time for the whole command; what does not fit is skipped (default: 5m)"},
+    {.name = "hang-time", .value = "TIME", .commands = RUN,
+     .set = bm_set_duration, FIELD(hang_time_s),
+     .help = "a worker silent for this long beyond its estimate is stopped (default: 60s)"},
+    {.name = "micro-batch", .value = "N", .commands = RUN,
+     .set = bm_set_number, FIELD(micro_batch), .low = 0, .high = BATCH_MAX,
+     .help = "accumulate every gradient from slices of N images (default: 0, one slice)"},
+    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = RUN, .command_line_only = 1,
+     .set = bm_set_backend_option, .offset = 0, .size = sizeof(struct bm_options),
+     .help = "an option of one backend; may be repeated"},
+    {.name = "resume", .value = "FILE", .commands = RUN, .command_line_only = 1,
+     .set = bm_set_text, FIELD(resume),
+     .help = "keep the cells that a broken run recorded, measure the others"},
+    {.name = "output", .value = "FILE", .letter = 'o', .commands = RUN,
+     .set = bm_set_text, FIELD(output),
+     .help = "the record, JSON lines (default: results/MACHINE/TIME-run.jsonl here if there is a "
+             "folder results, otherwise in the state folder)"},
+    {.name = "machine", .value = "NAME", .commands = RUN,
+     .set = bm_set_folder, FIELD(machine),
+     .help = "name of this machine in records (default: its CPU or GPU model)"},
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = RUN,
+     .set = bm_set_choice, FIELD(format), .choices = format_names,
+     .help = "what is printed: table (default), markdown, csv, jsonl"},
+    {.name = "export", .value = "FORMAT=FILE", .commands = RUN,
+     .set = bm_set_exports, FIELD(export_to), .choices = format_names,
+     .help = "write that format to a file as well; may be repeated"},
+    {.name = "in-process", .commands = RUN,
+     .set = bm_set_flag, FIELD(in_process),
+     .help = "load plugins here, for a debugger; such results are marked and never compared"},
+    {.name = "verbose", .letter = 'v', .commands = RUN | BM_COMMAND_LIST,
+     .set = bm_set_flag, FIELD(verbose),
+     .help = "print more"},
+    {.name = "help", .letter = 'h', .commands = ALL, .command_line_only = 1,
+     .set = bm_set_flag, FIELD(help),
+     .help = "print this text"},
+};
+/* clang-format on */
+
+const uint32_t bm_option_count = sizeof bm_option_table / sizeof bm_option_table[0];
+_Static_assert(sizeof bm_option_table / sizeof bm_option_table[0] <= BM_OPTION_COUNT_MAX,
+               "struct bm_option_source has an entry for every option");
+
+/* ---- Looking up ---- */
+
+const struct bm_option_spec *bm_option_find(uint32_t command, const char *name) {
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        if ((bm_option_table[i].commands & command) != 0 &&
+            strcmp(bm_option_table[i].name, name) == 0) {
+            return &bm_option_table[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t least(size_t a, size_t b, size_t c) {
+    size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+#define DISTANCE_LENGTH_MAX 31
+
+/* Levenshtein distance: letters to insert, delete or replace. */
+static size_t distance(const char *a, const char *b) {
+    size_t row[DISTANCE_LENGTH_MAX + 1];
+    size_t a_length = strlen(a);
+    size_t b_length = strlen(b);
+    if (a_length > DISTANCE_LENGTH_MAX || b_length > DISTANCE_LENGTH_MAX) {
+        return DISTANCE_LENGTH_MAX;
+    }
+    for (size_t j = 0; j <= b_length; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= a_length; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            size_t above = row[j];
+            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[b_length];
+}
+
+const char *bm_option_nearest(uint32_t command, const char *name, int32_t ini_only) {
+    const char *nearest = NULL;
+    size_t shortest = strlen(name) / 3 + 2; /* farther away is another word, not a slip */
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        const struct bm_option_spec *option = &bm_option_table[i];
+        if ((option->commands & command) == 0 || (ini_only && option->command_line_only)) {
+            continue;
+        }
+        size_t found = distance(name, option->name);
+        if (found < shortest) {
+            shortest = found;
+            nearest = option->name;
+        }
+    }
+    return nearest;
+}
+
+int32_t bm_option_set(const struct bm_option_spec *option,
+                      const char *label,
+                      const char *value,
+                      struct bm_option_source *source,
+                      struct bm_options *options,
+                      struct bm_error *error) {
+    size_t index = (size_t)(option - bm_option_table);
+    BM_ASSERT(index < bm_option_count);
+    struct bm_assignment assignment = {
+        .option = option,
+        .label = label,
+        .value = value,
+        .appends = source->given[index],
+        .target = (char *)options + option->offset,
+    };
+    source->given[index] = 1;
+    return option->set(&assignment, error);
+}
+
+/* ---- Help ---- */
+
+#define HELP_INDENT 30
+#define HELP_WIDTH 100
+
+/* Breaks lines between words; the first line begins at the current column. */
+static void print_wrapped(const char *text, FILE *stream) {
+    int column = HELP_INDENT;
+    while (*text != '\0') {
+        int length = (int)strcspn(text, " ");
+        if (column > HELP_INDENT && column + 1 + length > HELP_WIDTH) {
+            (void)fprintf(stream, "\n%*s", HELP_INDENT, "");
+            column = HELP_INDENT;
+        }
+        if (column > HELP_INDENT) {
+            (void)fputc(' ', stream);
+            column++;
+        }
+        (void)fprintf(stream, "%.*s", length, text);
+        column += length;
+        text += length;
+        text += strspn(text, " ");
+    }
+    (void)fputc('\n', stream);
+}
+
+void bm_options_help(uint32_t command, FILE *stream) {
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        const struct bm_option_spec *option = &bm_option_table[i];
+        if ((option->commands & command) == 0) {
+            continue;
+        }
+        char left[64];
+        char letter[8] = "    ";
+        if (option->letter != 0) {
+            (void)snprintf(letter, sizeof letter, "-%c, ", option->letter);
+        }
+        int width =
+            snprintf(left, sizeof left, "  %s--%s%s%s", letter, option->name,
+                     option->value != NULL ? " " : "", option->value != NULL ? option->value : "");
+        (void)fputs(left, stream);
+        if (width + 1 < HELP_INDENT) {
+            (void)fprintf(stream, "%*s", HELP_INDENT - width, "");
+        } else {
+            (void)fprintf(stream, "\n%*s", HELP_INDENT, "");
+        }
+        print_wrapped(option->help, stream);
+    }
+}
+
+/* ---- Command line ---- */
+
+#define LONG_BASE 256 /* getopt's answer for the option of index 0; below are letters */
+#define PAIR_MAX 256
+
+/* What stood on the command line, before anything is set: presets come first. */
+struct command_line {
+    const struct bm_option_spec *options[PAIR_MAX];
+    const char *values[PAIR_MAX];
+    uint32_t count;
+};
+
+struct getopt_table {
+    struct option names[BM_OPTION_COUNT_MAX + 1];
+    char letters[2 * BM_OPTION_COUNT_MAX + 3];
+};
+
+/* "-:" gives words in their place and tells a missing value from an unknown option. */
+static void build_getopt(uint32_t command, struct getopt_table *table) {
+    uint32_t count = 0;
+    size_t used = 2;
+    memset(table, 0, sizeof *table);
+    memcpy(table->letters, "-:", 2);
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        const struct bm_option_spec *option = &bm_option_table[i];
+        if ((option->commands & command) == 0) {
+            continue;
+        }
+        table->names[count++] =
+            (struct option){option->name, option->value != NULL ? required_argument : no_argument,
+                            NULL, LONG_BASE + (int)i};
+        if (option->letter != 0) {
+            table->letters[used++] = option->letter;
+            if (option->value != NULL) {
+                table->letters[used++] = ':';
+            }
+        }
+    }
+}
+
+static const struct bm_option_spec *option_of(uint32_t command, int answer) {
+    if (answer >= LONG_BASE) {
+        return &bm_option_table[answer - LONG_BASE];
+    }
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        if ((bm_option_table[i].commands & command) != 0 && bm_option_table[i].letter == answer) {
+            return &bm_option_table[i];
+        }
+    }
+    return NULL;
+}
+
+static int32_t fail_unknown(uint32_t command, const char *word, struct bm_error *error) {
+    char name[64];
+    const char *bare = word + strspn(word, "-");
+    size_t length = strcspn(bare, "=");
+    (void)snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), bare);
+    const char *nearest = bm_option_nearest(command, name, 0);
+    return bm_fail(error, BM_STATUS_INVALID,
+                   "%.*s: expected an option, found an unknown name%s%s%s",
+                   (int)(bare - word) + (int)(length < 63 ? length : 63), word,
+                   nearest != NULL ? "; did you mean --" : " (see --help)",
+                   nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+}
+
+/* getopt answered '?' or ':'. */
+static int32_t fail_getopt(uint32_t command, int answer, const char *word, struct bm_error *error) {
+    const struct bm_option_spec *option = optopt == 0 ? NULL : option_of(command, optopt);
+    if (option == NULL && optopt != 0) {
+        char letter[8];
+        (void)snprintf(letter, sizeof letter, "-%c", optopt);
+        return fail_unknown(command, letter, error);
+    }
+    if (option == NULL) {
+        return fail_unknown(command, word, error);
+    }
+    if (answer == ':') {
+        return bm_fail(error, BM_STATUS_INVALID, "--%s: expected %s, found nothing", option->name,
+                       option->value);
+    }
+    return bm_fail(error, BM_STATUS_INVALID, "--%s: expected no value, found \"%s\"", option->name,
+                   strchr(word, '=') != NULL ? strchr(word, '=') + 1 : word);
+}
+
+struct words {
+    const char **words;
+    uint32_t max;
+    uint32_t count;
+};
+
+static int32_t add_word(struct words *words, const char *word, struct bm_error *error) {
+    if (words->count == words->max) {
+        return bm_fail(error, BM_STATUS_INVALID,
+                       "expected at most %u words besides options, found "
+                       "\"%s\"",
+                       words->max, word);
+    }
+    words->words[words->count++] = word;
+    return BM_STATUS_OK;
+}
+
+static int32_t add_pair(struct command_line *line,
+                        const struct bm_option_spec *option,
+                        const char *value,
+                        struct bm_error *error) {
+    if (line->count == PAIR_MAX) {
+        return bm_fail(error, BM_STATUS_INVALID, "expected at most %d options, found more",
+                       PAIR_MAX);
+    }
+    line->options[line->count] = option;
+    line->values[line->count++] = option->value != NULL ? value : "yes";
+    return BM_STATUS_OK;
+}
+
+static int32_t split_command_line(uint32_t command,
+                                  int argc,
+                                  char **argv,
+                                  struct command_line *line,
+                                  struct words *words,
+                                  struct bm_error *error) {
+    struct getopt_table table;
+    int32_t status = BM_STATUS_OK;
+    build_getopt(command, &table);
+    opterr = 0;
+    optind = 0; /* glibc: start anew */
+    while (status == BM_STATUS_OK) {
+        int word_index = optind == 0 ? 1 : optind;
+        int answer = getopt_long(argc, argv, table.letters, table.names, NULL);
+        if (answer == -1) {
+            break;
+        }
+        if (answer == '?' || answer == ':') {
+            status = fail_getopt(command, answer, argv[word_index], error);
+        } else if (answer == 1) {
+            status = add_word(words, optarg, error);
+        } else {
+            status = add_pair(line, option_of(command, answer), optarg, error);
+        }
+    }
+    for (int i = optind; status == BM_STATUS_OK && i < argc; i++) {
+        status = add_word(words, argv[i], error);
+    }
+    return status;
+}
+
+/* ---- Sources, weakest first ---- */
+
+static void set_defaults(uint32_t command, struct bm_options *options) {
+    memset(options, 0, sizeof *options);
+    options->lr = 1e-4;
+    options->cell_time_s = 30;
+    options->epoch_time_s = 20;
+    options->time_limit_s = 300;
+    options->hang_time_s = 60;
+    options->seed = (struct bm_number_list){.count = 1, .values = {1}};
+    options->precision = (struct bm_name_list){.count = 1, .names = {BM_PRECISION_FLOAT32}};
+    (void)snprintf(options->format, sizeof options->format, "table");
+    if (command == BM_COMMAND_RUN) {
+        (void)snprintf(options->preset, sizeof options->preset, "lecture");
+    }
+}
+
+static int32_t load_preset(uint32_t command, struct bm_options *options, struct bm_error *error) {
+    char name[BM_NAME_SIZE + 8];
+    char path[BM_PATH_SIZE];
+    if (options->preset[0] == '\0') {
+        return BM_STATUS_OK;
+    }
+    int is_whole = strchr(options->preset, '/') != NULL;
+    (void)snprintf(name, sizeof name, "%s%s", is_whole ? "" : "run/", options->preset);
+    int32_t status = bm_preset_find(name, path, sizeof path, error);
+    return status == BM_STATUS_OK ? bm_config_load(path, command, options, error) : status;
+}
+
+/* Sets the options of the line, or only the two that name other sources. */
+static int32_t apply_line(const struct command_line *line,
+                          int only_sources,
+                          struct bm_options *options,
+                          struct bm_error *error) {
+    struct bm_option_source source = {.given = {0}};
+    int32_t status = BM_STATUS_OK;
+    for (uint32_t i = 0; status == BM_STATUS_OK && i < line->count; i++) {
+        const struct bm_option_spec *option = line->options[i];
+        char label[64];
+        if (only_sources && strcmp(option->name, "preset") != 0 &&
+            strcmp(option->name, "config") != 0 && strcmp(option->name, "help") != 0) {
+            continue;
+        }
+        (void)snprintf(label, sizeof label, "--%s", option->name);
+        status = bm_option_set(option, label, line->values[i], &source, options, error);
+    }
+    return status;
+}
+
+static int32_t check_custom(const struct bm_options *options, struct bm_error *error) {
+    for (uint32_t i = 0; i < options->model.count; i++) {
+        if (strcmp(options->model.names[i], "custom") == 0 && options->layers[0] == '\0') {
+            return bm_fail(error, BM_STATUS_INVALID,
+                           "--model: expected `layers = ...` in an ini file for the model custom, "
+                           "found none");
+        }
+    }
+    return BM_STATUS_OK;
+}
+
+int32_t bm_options_parse(uint32_t command,
+                         int argc,
+                         char **argv,
+                         struct bm_options *options,
+                         const char **words,
+                         uint32_t word_max,
+                         uint32_t *word_count,
+                         struct bm_error *error) {
+    struct command_line line = {.count = 0};
+    struct words found = {words, word_max, 0};
+    set_defaults(command, options);
+    int32_t status = split_command_line(command, argc, argv, &line, &found, error);
+    *word_count = found.count;
+    if (status == BM_STATUS_OK) {
+        status = apply_line(&line, 1, options, error);
+    }
+    if (status != BM_STATUS_OK || options->help) {
+        return status; /* help is given whatever the files hold */
+    }
+    status = load_preset(command, options, error);
+    if (status == BM_STATUS_OK && options->config[0] != '\0') {
+        status = bm_config_load(options->config, command, options, error);
+    }
+    if (status == BM_STATUS_OK) {
+        status = apply_line(&line, 0, options, error);
+    }
+    return status == BM_STATUS_OK ? check_custom(options, error) : status;
+}

@@ -1,0 +1,112 @@
+/*
+ * What the user asked for: one table of options serves the command line, the ini files and the help
+ * texts, so that they cannot drift apart. Values come from, weakest first: defaults, the preset,
+ * --config, the command line.
+ */
+#ifndef BM_OPTIONS_H
+#define BM_OPTIONS_H
+
+#include "data.h"
+
+#include <stdio.h>
+
+#define BM_LIST_MAX 64
+#define BM_NAME_SIZE 64
+#define BM_PATH_SIZE 1024
+#define BM_LAYERS_SIZE 2048
+
+struct bm_number_list {
+    uint32_t count;
+    uint64_t values[BM_LIST_MAX];
+};
+
+struct bm_name_list {
+    uint32_t count;
+    char names[BM_LIST_MAX][BM_NAME_SIZE];
+};
+
+struct bm_path_list {
+    uint32_t count;
+    char paths[16][BM_PATH_SIZE];
+};
+
+/* --option BACKEND.KEY=VALUE, or option.KEY / env.KEY in a section [backend NAME]. */
+struct bm_backend_setting {
+    char backend[BM_NAME_SIZE];
+    char key[BM_NAME_SIZE];
+    char value[256];
+    uint32_t is_environment;
+};
+
+/* One concern a field, named after its option. A list with count 0 was not given. */
+struct bm_options {
+    char preset[BM_NAME_SIZE];
+    char config[BM_PATH_SIZE];
+    struct bm_name_list backend; /* NAME or NAME:DEVICE */
+    struct bm_path_list plugin;
+    struct bm_name_list model;
+    struct bm_name_list dataset;
+    char data_dir[BM_PATH_SIZE];
+    struct bm_name_list optimizer;
+    struct bm_number_list batch;
+    struct bm_number_list threads;
+    struct bm_name_list precision;
+    struct bm_number_list seed;
+    double lr;
+    double cell_time_s;
+    double epoch_time_s;
+    double time_limit_s;
+    double hang_time_s;   /* a worker silent for this long beyond its estimate is stopped */
+    uint64_t micro_batch; /* 0: the whole batch in one slice */
+    uint32_t setting_count;
+    struct bm_backend_setting setting[BM_LIST_MAX];
+    char resume[BM_PATH_SIZE];
+    char output[BM_PATH_SIZE];
+    char machine[BM_NAME_SIZE];
+    char format[BM_NAME_SIZE];     /* table, markdown, csv, jsonl */
+    struct bm_path_list export_to; /* FORMAT=FILE */
+    uint32_t in_process;
+    uint32_t verbose;
+    uint32_t help;
+    char layers[BM_LAYERS_SIZE]; /* ini only: the model named `custom` */
+    struct bm_data_synthetic
+        synthetic; /* ini only: section [synthetic]: shape, classes, train, test, seed */
+};
+
+/* Commands as bits, for the options that belong to several. */
+#define BM_COMMAND_RUN 1u
+#define BM_COMMAND_LIST 2u
+#define BM_COMMAND_DATA 4u
+
+/* Parses argv[1..] of a command (argv[0] is the command's name): defaults, then the preset's ini
+ * file, then --config, then the options. Words that are not options go to `words` (at most
+ * `word_max`, count in *word_count). INVALID with one line: option or file:line, expected, found.
+ */
+int32_t bm_options_parse(uint32_t command,
+                         int argc,
+                         char **argv,
+                         struct bm_options *options,
+                         const char **words,
+                         uint32_t word_max,
+                         uint32_t *word_count,
+                         struct bm_error *error);
+
+/* Reads one ini file into `options`, for `command`. */
+int32_t bm_config_load(const char *path,
+                       uint32_t command,
+                       struct bm_options *options,
+                       struct bm_error *error);
+
+/* The help text of a command's options, from the table. */
+void bm_options_help(uint32_t command, FILE *stream);
+
+/* Duration with unit: "90s", "5m", "1h", "200ms"; a bare number is seconds. Returns 0 and *seconds,
+ * or INVALID. */
+int32_t bm_parse_duration(const char *text, double *seconds, struct bm_error *error);
+
+/* Finds harness/presets/<command>/<name>.ini: $BATCHMARK_PRESETS, beside the build tree's program,
+ * the install folder. */
+int32_t
+bm_preset_find(const char *command_and_name, char *path, size_t capacity, struct bm_error *error);
+
+#endif

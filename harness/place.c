@@ -1,0 +1,55 @@
+#include "place.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int bm_place_program(char *folder, size_t capacity) {
+    ssize_t length = readlink("/proc/self/exe", folder, capacity - 1);
+    if (length <= 0 || (size_t)length >= capacity - 1) {
+        return 0;
+    }
+    folder[length] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL) {
+        return 0;
+    }
+    *slash = '\0';
+    return 1;
+}
+
+/* folder + "/" + tail in place; 0 if it does not fit. */
+static int append(char *folder, size_t capacity, const char *tail) {
+    size_t used = strlen(folder);
+    int length = snprintf(folder + used, capacity - used, "/%s", tail);
+    return length > 0 && (size_t)length < capacity - used;
+}
+
+static int has_cache(const char *folder) {
+    char path[4096];
+    int length = snprintf(path, sizeof path, "%s/CMakeCache.txt", folder);
+    return length > 0 && (size_t)length < sizeof path && access(path, R_OK) == 0;
+}
+
+int bm_place_build_tree(char *folder, size_t capacity) {
+    if (!bm_place_program(folder, capacity)) {
+        return 0;
+    }
+    if (has_cache(folder)) {
+        return 1;
+    }
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL || slash == folder) {
+        return 0;
+    }
+    *slash = '\0';
+    return has_cache(folder);
+}
+
+int bm_place_installed_plugins(char *folder, size_t capacity) {
+    return bm_place_program(folder, capacity) && append(folder, capacity, BM_PLUGINS_FROM_PROGRAM);
+}
+
+int bm_place_installed_presets(char *folder, size_t capacity) {
+    return bm_place_program(folder, capacity) && append(folder, capacity, BM_PRESETS_FROM_PROGRAM);
+}

@@ -1,0 +1,20 @@
+/* Where this program lies, and from there its plugins and presets: a build tree and an installed
+ * tree may both be moved. */
+#ifndef BM_PLACE_H
+#define BM_PLACE_H
+
+#include <stddef.h>
+
+/* The folder of the running program, without the last slash; 0 if it is not known, otherwise 1. */
+int bm_place_program(char *folder, size_t capacity);
+
+/* The top folder of the build tree that the program (or a test, one folder below) runs from; 0 if
+ * it runs from elsewhere. */
+int bm_place_build_tree(char *folder, size_t capacity);
+
+/* The installed plugins' and presets' folders: those beside the program, as CMake installs them. 0
+ * if the program's folder is not known. */
+int bm_place_installed_plugins(char *folder, size_t capacity);
+int bm_place_installed_presets(char *folder, size_t capacity);
+
+#endif

@@ -1,0 +1,190 @@
+#include "resume.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Options as texts ---- */
+
+static json_t *join_names(const struct bm_name_list *list) {
+    char text[BM_LIST_MAX * (BM_NAME_SIZE + 1)] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? "," : "",
+                                 list->names[i]);
+    }
+    return json_string(text);
+}
+
+static json_t *join_numbers(const struct bm_number_list *list) {
+    char text[BM_LIST_MAX * 24] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%llu", i > 0 ? "," : "",
+                                 (unsigned long long)list->values[i]);
+    }
+    return json_string(text);
+}
+
+static void add_names(json_t *object, const char *key, const struct bm_name_list *list) {
+    if (list->count > 0) {
+        (void)json_object_set_new(object, key, join_names(list));
+    }
+}
+
+static void add_numbers(json_t *object, const char *key, const struct bm_number_list *list) {
+    if (list->count > 0) {
+        (void)json_object_set_new(object, key, join_numbers(list));
+    }
+}
+
+/* "settings": what single backends were given; those from the environment come back by --config
+ * only. */
+static void add_settings(json_t *object, const struct bm_options *options) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < options->setting_count; i++) {
+        const struct bm_backend_setting *setting = &options->setting[i];
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:s, s:s, s:b}", "backend", setting->backend,
+                                              "key", setting->key, "value", setting->value,
+                                              "environment", (int)setting->is_environment));
+    }
+    (void)json_object_set_new(object, "settings", list);
+}
+
+json_t *bm_resume_options(const struct bm_options *options) {
+    json_t *object = json_object();
+    add_names(object, "backend", &options->backend);
+    add_names(object, "model", &options->model);
+    add_names(object, "dataset", &options->dataset);
+    add_names(object, "optimizer", &options->optimizer);
+    add_names(object, "precision", &options->precision);
+    add_numbers(object, "batch", &options->batch);
+    add_numbers(object, "threads", &options->threads);
+    add_numbers(object, "seed", &options->seed);
+    (void)json_object_set_new(object, "lr", json_sprintf("%.17g", options->lr));
+    (void)json_object_set_new(object, "cell-time", json_sprintf("%.17gs", options->cell_time_s));
+    (void)json_object_set_new(object, "epoch-time", json_sprintf("%.17gs", options->epoch_time_s));
+    (void)json_object_set_new(object, "time-limit", json_sprintf("%.17gs", options->time_limit_s));
+    (void)json_object_set_new(object, "hang-time", json_sprintf("%.17gs", options->hang_time_s));
+    (void)json_object_set_new(object, "micro-batch",
+                              json_sprintf("%llu", (unsigned long long)options->micro_batch));
+    add_settings(object, options);
+    return object;
+}
+
+/* ---- Options as words ---- */
+
+/* Those that bm_resume_options writes. A record may come from somebody else: it says what was
+ * measured, and not which files to load or to write. */
+static int is_ours(const char *name) {
+    static const char *const names[] = {
+        "backend", "model", "dataset",   "optimizer",  "precision",  "batch",     "threads",
+        "seed",    "lr",    "cell-time", "epoch-time", "time-limit", "hang-time", "micro-batch"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* "--batch", "--batch=1,2" or a short form "-B", "-B1,2": has the user given this option? */
+static int is_given(const char *name, int argc, char **argv) {
+    static const struct {
+        const char *name;
+        char letter;
+    } letters[] = {{"backend", 'b'}, {"model", 'm'}, {"dataset", 'd'},   {"batch", 'B'},
+                   {"threads", 't'}, {"seed", 's'},  {"time-limit", 'l'}};
+
+    size_t length = strlen(name);
+    char letter = '\0';
+    for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
+        if (strcmp(letters[i].name, name) == 0) {
+            letter = letters[i].letter;
+        }
+    }
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0 && strncmp(argv[i] + 2, name, length) == 0 &&
+            (argv[i][2 + length] == '\0' || argv[i][2 + length] == '=')) {
+            return 1;
+        }
+        if (argv[i][0] == '-' && letter != '\0' && argv[i][1] == letter) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const json_t *run_of(const json_t *objects) {
+    size_t index;
+    const json_t *object;
+    json_array_foreach(objects, index, object) {
+        const char *kind = json_string_value(json_object_get(object, "kind"));
+        if (strcmp(kind, "run") == 0) {
+            return object;
+        }
+    }
+    return NULL;
+}
+
+char **bm_resume_arguments(const json_t *objects, int argc, char **argv, int *count) {
+    json_t *options = json_object_get(run_of(objects), "options");
+    char **words = calloc((size_t)argc + json_object_size(options) + 1, sizeof *words);
+    const char *key;
+    json_t *value;
+    *count = 0;
+    if (words == NULL) {
+        return NULL;
+    }
+    words[(*count)++] = strdup(argv[0]);
+    json_object_foreach(options, key, value) {
+        char *word = NULL;
+        if (json_is_string(value) && is_ours(key) && !is_given(key, argc, argv) &&
+            asprintf(&word, "--%s=%s", key, json_string_value(value)) > 0) {
+            words[(*count)++] = word;
+        }
+    }
+    for (int i = 1; i < argc; i++) {
+        words[(*count)++] = strdup(argv[i]);
+    }
+    return words;
+}
+
+void bm_resume_free(char **arguments, int count) {
+    for (int i = 0; arguments != NULL && i < count; i++) {
+        free(arguments[i]);
+    }
+    free(arguments);
+}
+
+/* ---- Finished cells ---- */
+
+static int same_cell(const json_t *a, const json_t *b) {
+    static const char *const keys[] = {"backend",   "device",    "model",      "layers",
+                                       "dataset",   "optimizer", "batch",      "threads",
+                                       "precision", "seed",      "micro_batch"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int bm_resume_is_finished(const json_t *object) {
+    const char *kind = json_string_value(json_object_get(object, "kind"));
+    const char *status = json_string_value(json_object_get(object, "status"));
+    return strcmp(kind, "cell") == 0 && status != NULL && strcmp(status, "skipped") != 0;
+}
+
+json_t *bm_resume_find(const json_t *objects, const json_t *cell) {
+    size_t index;
+    json_t *object;
+    json_array_foreach(objects, index, object) {
+        if (bm_resume_is_finished(object) && same_cell(object, cell)) {
+            return object;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,618 @@
+#include "schedule.h"
+
+#include "error.h"
+#include "interrupt.h"
+#include "random.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BLOCK_NS 50e6    /* of one block */
+#define PIPELINE_NS 16e6 /* of the updates before one wait */
+#define VALUES_MAX 1000u
+#define PER_VALUE_MAX 1000000u
+#define CLOCK_SHARE 1000.0 /* a value lasts at least so many readings of the clock */
+#define UPDATES_MIN 3u
+/* What a check of a slow cell costs: a gradient, two updates, a few applies. */
+#define CHECK_UPDATES 4u
+#define TOLERANCE 0.01
+#define SLOW_NS 5e9 /* above this, one round will do */
+#define FAILURES_MAX 3u
+/* A session above this share of the free memory is not held three times. */
+#define MEMORY_SHARE 0.1
+
+double bm_schedule_now_s(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static uint64_t clamp(double value, uint64_t low, uint64_t high) {
+    if (!(value > (double)low)) {
+        return low;
+    }
+    return value > (double)high ? high : (uint64_t)ceil(value);
+}
+
+/* ---- Plan of one cell ---- */
+
+static uint32_t rounds_min(const struct bm_cell *cell) {
+    return cell->update_ns > SLOW_NS ? 1 : BM_STATS_ROUNDS_MIN;
+}
+
+/* The updates of the check, of the rounds of updates with their unrecorded ones, and of the replay.
+ */
+double bm_schedule_need_s(double update_ns) {
+    double block = BM_MEASURE_WARM_UP + UPDATES_MIN;
+    double blocks = update_ns > SLOW_NS ? 2 : BM_STATS_ROUNDS_MIN + 1;
+    double large_s = 1e-9 * update_ns * (CHECK_UPDATES + blocks * block);
+    return large_s > 1 ? 1 + large_s : 1.5;
+}
+
+void bm_schedule_explain(struct bm_cell *cell, double left_s) {
+    cell->verdict.kind = BM_VERDICT_SKIPPED;
+    (void)snprintf(cell->verdict.reason, sizeof cell->verdict.reason,
+                   "an update takes about %.3g s, so the cell %.0f s; %.0f s of the time limit are "
+                   "left",
+                   1e-9 * cell->update_ns, ceil(bm_schedule_need_s(cell->update_ns)),
+                   left_s > 0 ? left_s : 0);
+}
+
+/* A value is long against the clock, a block about BLOCK_NS and at least three updates. */
+static void shape_waited(struct bm_block_shape *shape, double update_ns, double clock_ns) {
+    double least_ns = CLOCK_SHARE * clock_ns;
+    shape->per_value = update_ns >= least_ns ? 1 : clamp(least_ns / update_ns, 1, PER_VALUE_MAX);
+    double value_ns = (double)shape->per_value * update_ns;
+    shape->values = clamp(BLOCK_NS / value_ns, UPDATES_MIN, VALUES_MAX);
+}
+
+static void
+shape_joined(struct bm_block_shape *shape, double update_ns, double clock_ns, uint64_t most) {
+    double enough_ns = PIPELINE_NS > CLOCK_SHARE * clock_ns ? PIPELINE_NS : CLOCK_SHARE * clock_ns;
+    uint64_t least = most < UPDATES_MIN ? most : UPDATES_MIN;
+    shape->per_value = clamp(enough_ns / update_ns, least, most);
+    double value_ns = (double)shape->per_value * update_ns;
+    shape->values = clamp(BLOCK_NS / value_ns, 1, VALUES_MAX);
+    if (shape->per_value < UPDATES_MIN) {
+        shape->values =
+            clamp((double)UPDATES_MIN / (double)shape->per_value, shape->values, VALUES_MAX);
+    }
+}
+
+/* gradient_ns and apply_ns are estimates of the parts. */
+static void shape_series(struct bm_cell *cell, double gradient_ns, double apply_ns) {
+    static const enum bm_series all[] = {BM_SERIES_GRADIENT, BM_SERIES_APPLY, BM_SERIES_UPDATE,
+                                         BM_SERIES_PIPELINED, BM_SERIES_UPDATES};
+
+    for (uint32_t i = 0; i < BM_SERIES_COUNT; i++) {
+        cell->series[i].shape.series = all[i];
+        cell->series[i].repeatable = 1;
+    }
+    double clock_ns = cell->clock_ns;
+    shape_waited(&cell->series[BM_SERIES_UPDATE].shape, cell->update_ns, clock_ns);
+    shape_waited(&cell->series[BM_SERIES_GRADIENT].shape, gradient_ns, clock_ns);
+    shape_waited(&cell->series[BM_SERIES_APPLY].shape, apply_ns, clock_ns);
+    shape_joined(&cell->series[BM_SERIES_PIPELINED].shape, cell->update_ns, clock_ns,
+                 PER_VALUE_MAX);
+    if (cell->updates_max >= 2) {
+        shape_joined(&cell->series[BM_SERIES_UPDATES].shape, cell->update_ns, clock_ns,
+                     cell->updates_max);
+    }
+}
+
+static double block_s(const struct bm_cell *cell, enum bm_series series) {
+    const struct bm_block_shape *shape = &cell->series[series].shape;
+    return 1e-9 * cell->update_ns *
+           (BM_MEASURE_WARM_UP + (double)shape->values * (double)shape->per_value);
+}
+
+/* Time of a block and, for a series that has one, of its replay. */
+static double series_s(const struct bm_cell *cell, enum bm_series series) {
+    return block_s(cell, series) * (series == BM_SERIES_GRADIENT ? 1 : 2);
+}
+
+/* Whether a series other than update is measured in this round: always when all of it is cheap;
+ * otherwise once, and only from what the updates leave over. */
+static int32_t takes_turn(struct bm_cell *cell, enum bm_series series, uint32_t round) {
+    if (cell->series[series].shape.values == 0) {
+        return 0;
+    }
+    if (series == BM_SERIES_UPDATE) {
+        return 1;
+    }
+    double all_s = 0;
+    for (uint32_t i = 0; i < BM_SERIES_COUNT; i++) {
+        all_s += cell->series[i].shape.values > 0 ? block_s(cell, (enum bm_series)i) : 0;
+    }
+    if (BM_STATS_ROUNDS_MIN * all_s <= cell->budget_s) {
+        return 1;
+    }
+    if (round > 0 || series_s(cell, series) > cell->spare_s) {
+        return 0;
+    }
+    cell->spare_s -= series_s(cell, series);
+    return 1;
+}
+
+/* ---- Asking a cell's workers ---- */
+
+static json_t *create_command(const struct bm_cell *cell) {
+    const struct bm_case *of = cell->of;
+    json_t *options = json_object();
+    const struct bm_options *given = cell->row->options;
+    for (uint32_t i = 0; i < given->setting_count; i++) {
+        const struct bm_backend_setting *setting = &given->setting[i];
+        if (!setting->is_environment && strcmp(setting->backend, cell->row->file->name) == 0) {
+            (void)json_object_set_new(options, setting->key, json_string(setting->value));
+        }
+    }
+    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:f, s:o}", "do", "create",
+                     "device", (int)cell->row->device_index, "model", of->model->name, "layers",
+                     of->layers, "precision", of->precision, "optimizer", (int)of->optimizer,
+                     "threads", (int)of->threads, "seed", (json_int_t)of->seed, "batch",
+                     (json_int_t)cell->batch, "micro_batch", (json_int_t)of->micro_batch, "lr",
+                     of->lr, "options", options);
+}
+
+/* Processor time of all workers but one. */
+static uint64_t others_cpu_ns(const struct bm_schedule *schedule, const struct bm_worker *awake) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < schedule->row_count; i++) {
+        for (uint32_t k = 0; k < BM_CELL_WORKERS; k++) {
+            const struct bm_worker *worker = &schedule->rows[i].worker[k];
+            sum += worker == awake ? 0 : bm_worker_cpu_ns(worker);
+        }
+    }
+    return sum;
+}
+
+/* One question; a worker that ended is noted. 1 if the answer is good. `expected_s` is what it
+ * should take. */
+static int32_t ask(const struct bm_schedule *schedule,
+                   struct bm_cell *cell,
+                   uint32_t index,
+                   json_t *command,
+                   double expected_s,
+                   json_t **reply,
+                   struct bm_verdict *verdict) {
+    struct bm_row *row = cell->row;
+    double limit_s = schedule->hang_time_s + 20 * expected_s;
+    *reply = NULL;
+    if (!bm_worker_running(&row->worker[index])) {
+        /* It ended at an earlier question of this cell, whose verdict stands. */
+        BM_ASSERT(verdict->kind != BM_VERDICT_OK);
+        json_decref(command);
+        return 0;
+    }
+    bm_worker_ask(&row->worker[index], command, limit_s, reply, verdict);
+    json_decref(command);
+    if (!bm_worker_running(&row->worker[index])) {
+        row->open_batch[index] = 0;
+        row->failures += verdict->kind == BM_VERDICT_CRASHED || verdict->kind == BM_VERDICT_TIMEOUT;
+    }
+    return verdict->kind == BM_VERDICT_OK;
+}
+
+static int32_t start_worker(struct bm_cell *cell, uint32_t index, struct bm_verdict *verdict) {
+    struct bm_row *row = cell->row;
+    struct bm_worker_variable variables[BM_LIST_MAX];
+    struct bm_error error = {0};
+    struct bm_worker_spec spec = {.data_fd = cell->of->dataset->fd,
+                                  .reference_fd = cell->of->reference_fd,
+                                  .variables = variables};
+    spec.variable_count =
+        bm_discover_variables(row->options, row->file->name, variables, BM_LIST_MAX);
+    spec.in_process = row->options->in_process;
+    if (bm_worker_start(&spec, &row->worker[index], &error) == BM_STATUS_OK) {
+        return 1;
+    }
+    verdict->kind = BM_VERDICT_ERROR;
+    (void)snprintf(verdict->reason, sizeof verdict->reason, "%s", error.text);
+    return 0;
+}
+
+/* Makes worker `index` ready for the cell: running, plugin loaded, session open. */
+static int32_t make_ready(const struct bm_schedule *schedule,
+                          struct bm_cell *cell,
+                          uint32_t index,
+                          struct bm_verdict *verdict) {
+    struct bm_row *row = cell->row;
+    json_t *reply = NULL;
+    double before_s = bm_schedule_now_s();
+    if (!bm_worker_running(&row->worker[index])) {
+        row->open_batch[index] = 0;
+        if (!start_worker(cell, index, verdict)) {
+            return 0;
+        }
+        json_t *load = json_pack("{s:s, s:s}", "do", "load", "plugin", row->file->path);
+        int32_t good = ask(schedule, cell, index, load, 1, &reply, verdict);
+        json_decref(reply);
+        if (!good) {
+            return 0;
+        }
+        cell->worker_ready_ns = 1e9 * (bm_schedule_now_s() - before_s);
+    }
+    if (row->open_batch[index] == cell->batch) {
+        return 1;
+    }
+    before_s = bm_schedule_now_s();
+    int32_t good = ask(schedule, cell, index, create_command(cell), 1, &reply, verdict);
+    if (good) {
+        row->open_batch[index] = cell->batch;
+        const char *describe = json_string_value(json_object_get(reply, "describe"));
+        (void)snprintf(cell->describe, sizeof cell->describe, "%s",
+                       describe == NULL ? "" : describe);
+        cell->bytes = (uint64_t)json_integer_value(json_object_get(reply, "bytes"));
+        cell->clock_ns = json_number_value(json_object_get(reply, "clock_ns"));
+        cell->updates_max = (uint32_t)json_integer_value(json_object_get(reply, "updates_max"));
+        cell->memory_share = json_number_value(json_object_get(reply, "memory_share"));
+        cell->create_ns = 1e9 * (bm_schedule_now_s() - before_s);
+    }
+    json_decref(reply);
+    return good;
+}
+
+static void
+close_session(const struct bm_schedule *schedule, struct bm_cell *cell, uint32_t index) {
+    struct bm_row *row = cell->row;
+    struct bm_verdict verdict = {.kind = BM_VERDICT_OK};
+    json_t *reply = NULL;
+    if (row->open_batch[index] != 0 && bm_worker_running(&row->worker[index])) {
+        json_t *command = json_pack("{s:s}", "do", "destroy");
+        (void)ask(schedule, cell, index, command, 1, &reply, &verdict);
+        json_decref(reply);
+    }
+    row->open_batch[index] = 0;
+}
+
+static void
+report(const struct bm_schedule *schedule, const struct bm_cell *cell, const char *what) {
+    if (schedule->progress != NULL) {
+        schedule->progress(schedule->context, cell, what);
+    }
+}
+
+/* ---- Check ---- */
+
+static void note_check(struct bm_cell *cell, const json_t *reply) {
+    cell->checked = 1;
+    cell->check_ratio = json_number_value(json_object_get(reply, "ratio"));
+    cell->check_error = json_number_value(json_object_get(reply, "max_error"));
+    cell->gradient_ratio = json_number_value(json_object_get(reply, "gradient_ratio"));
+    cell->apply_ratio = json_number_value(json_object_get(reply, "apply_ratio"));
+    cell->update_ratio = json_number_value(json_object_get(reply, "update_ratio"));
+    cell->check_bound = json_number_value(json_object_get(reply, "bound"));
+    cell->update_ns = json_number_value(json_object_get(reply, "update_ns"));
+}
+
+/* Estimate of one update, from the check's if it is long, otherwise measured in a warm session. */
+static int32_t estimate(const struct bm_schedule *schedule, struct bm_cell *cell, json_t **reply) {
+    if (cell->update_ns > 1e7) {
+        return 1;
+    }
+    json_t *command = json_pack("{s:s}", "do", "calibrate");
+    if (!ask(schedule, cell, 0, command, 1, reply, &cell->verdict)) {
+        return 0;
+    }
+    cell->update_ns = json_number_value(json_object_get(*reply, "update_ns"));
+    return cell->update_ns > 0;
+}
+
+/* Median of a three-value block of a part of the update, for its shape. The update's own time where
+ * that is long anyway. */
+static double
+estimate_part(const struct bm_schedule *schedule, struct bm_cell *cell, enum bm_series series) {
+    json_t *reply = NULL;
+    double estimate_ns = cell->update_ns;
+    if (cell->update_ns > 1e8 || cell->verdict.kind != BM_VERDICT_OK) {
+        return estimate_ns;
+    }
+    json_t *command =
+        json_pack("{s:s, s:s, s:i, s:i, s:i}", "do", "block", "series", bm_series_names[series],
+                  "values", 3, "per_value", cell->update_ns < 1e4 ? 1000 : 1, "keep", 3);
+    if (ask(schedule, cell, 0, command, 1, &reply, &cell->verdict)) {
+        const json_t *samples = json_object_get(reply, "samples_ns");
+        estimate_ns = json_number_value(json_array_get(samples, 1));
+        estimate_ns = estimate_ns > 0 ? estimate_ns : cell->update_ns;
+    }
+    json_decref(reply);
+    return estimate_ns;
+}
+
+/* Everything before the first timed block. */
+static void check_cell(const struct bm_schedule *schedule, struct bm_cell *cell) {
+    json_t *reply = NULL;
+    double expected_s = 1e-9 * cell->update_ns * 8;
+    report(schedule, cell, "check");
+    if (!make_ready(schedule, cell, 0, &cell->verdict)) {
+        return;
+    }
+    if (!cell->row->computes_nothing) {
+        json_t *command = json_pack("{s:s}", "do", "check");
+        int32_t good = ask(schedule, cell, 0, command, expected_s, &reply, &cell->verdict);
+        if (reply != NULL) {
+            note_check(cell, reply);
+        }
+        json_decref(reply);
+        reply = NULL;
+        if (!good) {
+            return;
+        }
+    }
+    int32_t good = estimate(schedule, cell, &reply);
+    json_decref(reply);
+    if (!good) {
+        return;
+    }
+    bm_row_learn(cell->row, cell->batch, cell->update_ns);
+    double left_s = schedule->deadline_s - bm_schedule_now_s();
+    if (bm_schedule_need_s(cell->update_ns) > left_s) {
+        bm_schedule_explain(cell, left_s);
+        return;
+    }
+    double gradient_ns = estimate_part(schedule, cell, BM_SERIES_GRADIENT);
+    double apply_ns = estimate_part(schedule, cell, BM_SERIES_APPLY);
+    shape_series(cell, gradient_ns, apply_ns);
+    cell->process_count =
+        rounds_min(cell) == 1 || cell->memory_share > MEMORY_SHARE ? 1 : BM_CELL_WORKERS;
+    cell->active = cell->verdict.kind == BM_VERDICT_OK;
+}
+
+/* ---- Rounds ---- */
+
+/* A corrupted worker may answer anything: 0 unless there is at least one sample and all are
+ * positive. */
+static int32_t keep_samples(struct bm_cell_series *series, const json_t *reply) {
+    const json_t *samples = json_object_get(reply, "samples_ns");
+    uint64_t used = 0;
+    for (uint32_t r = 0; r < series->rounds; r++) {
+        used += series->round_counts[r];
+    }
+    size_t count = json_array_size(samples);
+    if (count == 0 || count > BM_CELL_KEEP || used + count > BM_STATS_SAMPLES_MAX) {
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        series->samples_ns[used + i] = json_number_value(json_array_get(samples, i));
+        if (!(series->samples_ns[used + i] > 0) || !isfinite(series->samples_ns[used + i])) {
+            return 0;
+        }
+    }
+    series->round_counts[series->rounds] = count;
+    uint32_t crc = (uint32_t)json_integer_value(json_object_get(reply, "params_crc"));
+    series->repeatable = series->repeatable && (series->rounds == 0 || crc == series->params_crc);
+    series->params_crc = crc;
+    series->cpu_ns = json_number_value(json_object_get(reply, "cpu_ns"));
+    series->rounds++;
+    return 1;
+}
+
+static int32_t run_block(const struct bm_schedule *schedule,
+                         struct bm_cell *cell,
+                         uint32_t index,
+                         enum bm_series which) {
+    struct bm_cell_series *series = &cell->series[which];
+    const struct bm_worker *worker = &cell->row->worker[index];
+    json_t *reply = NULL;
+    json_t *command =
+        json_pack("{s:s, s:s, s:I, s:I, s:i}", "do", "block", "series", bm_series_names[which],
+                  "values", (json_int_t)series->shape.values, "per_value",
+                  (json_int_t)series->shape.per_value, "keep", (int)BM_CELL_KEEP);
+    uint64_t cpu_before_ns = others_cpu_ns(schedule, worker);
+    double before_s = bm_schedule_now_s();
+    report(schedule, cell, bm_series_names[which]);
+    int32_t good = ask(schedule, cell, index, command, block_s(cell, which), &reply, &cell->mishap);
+    if (good) {
+        double passed_s = bm_schedule_now_s() - before_s;
+        double others_s = 1e-9 * (double)(others_cpu_ns(schedule, worker) - cpu_before_ns);
+        double share = others_s / passed_s;
+        cell->asleep_cpu_share = share > cell->asleep_cpu_share ? share : cell->asleep_cpu_share;
+        series->worker = index;
+        good = keep_samples(series, reply);
+        if (!good) {
+            cell->mishap.kind = BM_VERDICT_ERROR;
+            (void)snprintf(cell->mishap.reason, sizeof cell->mishap.reason,
+                           "worker: expected 1 to %u positive times, found others", BM_CELL_KEEP);
+        }
+    }
+    json_decref(reply);
+    return good;
+}
+
+/* The cell's turn in a round: one block of each series that is due, in worker round % 3. */
+static void take_turn(const struct bm_schedule *schedule, struct bm_cell *cell, uint32_t round) {
+    uint32_t index = round % cell->process_count;
+    double before_s = bm_schedule_now_s();
+    cell->mishap.kind = BM_VERDICT_OK;
+    int32_t good = make_ready(schedule, cell, index, &cell->mishap);
+    for (uint32_t i = 0; i < BM_SERIES_COUNT && good; i++) {
+        if (takes_turn(cell, (enum bm_series)i, round)) {
+            good = run_block(schedule, cell, index, (enum bm_series)i);
+        }
+    }
+    cell->active = good != 0;
+    cell->spent_s += bm_schedule_now_s() - before_s;
+}
+
+static int32_t is_known(const struct bm_cell_series *series) {
+    double scratch[BM_STATS_SAMPLES_MAX];
+    double medians[BM_CELL_ROUNDS_MAX];
+    uint32_t rounds = bm_stats_round_medians(series->samples_ns, series->round_counts,
+                                             series->rounds, medians, scratch);
+    return bm_stats_known(medians, rounds, TOLERANCE, scratch);
+}
+
+/* Why the cell needs no further round, or NULL. */
+static const char *
+why_stop(const struct bm_schedule *schedule, const struct bm_cell *cell, uint32_t rounds) {
+    double next_s = rounds == 0 ? 0 : cell->spent_s / rounds;
+    if (rounds > 0 && bm_schedule_now_s() + next_s > schedule->deadline_s) {
+        return "time limit";
+    }
+    if (rounds < rounds_min(cell)) {
+        return NULL;
+    }
+    if (rounds_min(cell) == 1) {
+        return "one round above 5 s an update";
+    }
+    if (is_known(&cell->series[BM_SERIES_UPDATE])) {
+        return "known to 1 %";
+    }
+    if (cell->spent_s + next_s > cell->budget_s) {
+        return "cell time";
+    }
+    return rounds == BM_CELL_ROUNDS_MAX ? "most rounds" : NULL;
+}
+
+static void
+shuffle(const struct bm_schedule *schedule, uint32_t round, uint32_t *order, uint32_t count) {
+    struct bm_random random;
+    bm_random_init(&random, schedule->seed, BM_RANDOM_ROUND, round);
+    for (uint32_t i = 0; i < count; i++) {
+        order[i] = i;
+    }
+    for (uint32_t i = count; i > 1; i--) {
+        uint32_t k = bm_random_below(&random, i);
+        uint32_t moved = order[i - 1];
+        order[i - 1] = order[k];
+        order[k] = moved;
+    }
+}
+
+/* ---- After the rounds ---- */
+
+static void replay(const struct bm_schedule *schedule, struct bm_cell *cell) {
+    for (uint32_t i = 0; i < BM_SERIES_COUNT; i++) {
+        struct bm_cell_series *series = &cell->series[i];
+        json_t *reply = NULL;
+        if (series->rounds == 0 || i == BM_SERIES_GRADIENT || cell->row->computes_nothing) {
+            continue;
+        }
+        report(schedule, cell, "replay");
+        json_t *command = json_pack("{s:s, s:s}", "do", "replay", "series", bm_series_names[i]);
+        int32_t good = ask(schedule, cell, series->worker, command,
+                           block_s(cell, (enum bm_series)i), &reply, &cell->verdict);
+        json_decref(reply);
+        if (!good) {
+            return;
+        }
+    }
+}
+
+/* Time of one update in an epoch: pipelined where that was measured. */
+static double epoch_update_ns(const struct bm_cell *cell) {
+    struct bm_series_stats stats;
+    const struct bm_cell_series *pipelined = &cell->series[BM_SERIES_PIPELINED];
+    bm_cell_stats(pipelined->rounds > 0 ? pipelined : &cell->series[BM_SERIES_UPDATE], &stats);
+    return stats.count > 0 ? stats.median_ns : cell->update_ns;
+}
+
+static void run_epochs(const struct bm_schedule *schedule, struct bm_cell *cell, uint32_t index) {
+    uint64_t images = cell->of->dataset->split[BM_SPLIT_TRAIN].count;
+    uint64_t updates = (images + cell->batch - 1) / cell->batch;
+    double expected_s = 1e-9 * epoch_update_ns(cell) * (double)updates;
+    double left_s = schedule->epoch_time_s;
+    cell->epoch_updates = updates;
+    while (cell->epoch_count < 3 && expected_s <= left_s &&
+           bm_schedule_now_s() + expected_s <= schedule->deadline_s) {
+        json_t *reply = NULL;
+        report(schedule, cell, "epoch");
+        json_t *command =
+            json_pack("{s:s, s:i}", "do", "epoch", "epoch", (int)cell->epoch_count + 1);
+        double before_s = bm_schedule_now_s();
+        if (!ask(schedule, cell, index, command, expected_s, &reply, &cell->mishap)) {
+            json_decref(reply);
+            return;
+        }
+        cell->epoch_s[cell->epoch_count++] = json_number_value(json_object_get(reply, "seconds"));
+        json_decref(reply);
+        left_s -= bm_schedule_now_s() - before_s;
+    }
+}
+
+/* A cell that lost its worker in the middle is a crash, whatever was measured before. */
+static void conclude(struct bm_cell *cell) {
+    if (cell->verdict.kind == BM_VERDICT_OK && cell->mishap.kind != BM_VERDICT_OK) {
+        cell->verdict = cell->mishap;
+    }
+    if (cell->verdict.kind == BM_VERDICT_OK && cell->series[BM_SERIES_UPDATE].rounds == 0) {
+        cell->verdict.kind = BM_VERDICT_SKIPPED;
+        (void)snprintf(cell->verdict.reason, sizeof cell->verdict.reason,
+                       "the time limit came before its first round");
+    }
+}
+
+static void run_rounds(const struct bm_schedule *schedule, struct bm_cell *cells, uint32_t count) {
+    uint32_t order[BM_PLUGIN_MAX * 8];
+    uint32_t active = 1;
+    BM_ASSERT(count <= sizeof order / sizeof order[0]);
+    for (uint32_t round = 0; round < BM_CELL_ROUNDS_MAX && active; round++) {
+        shuffle(schedule, round, order, count);
+        active = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            struct bm_cell *cell = &cells[order[i]];
+            if (!cell->active || bm_interrupt_signal() != 0) {
+                continue;
+            }
+            take_turn(schedule, cell, round);
+            const char *why = cell->active ? why_stop(schedule, cell, round + 1) : "failure";
+            if (why != NULL) {
+                for (uint32_t s = 0; s < BM_SERIES_COUNT; s++) {
+                    cell->series[s].stopped = why;
+                }
+                cell->active = 0;
+            }
+            active |= cell->active;
+        }
+    }
+    for (uint32_t i = 0; i < count && bm_interrupt_signal() == 0; i++) {
+        struct bm_cell *cell = &cells[i];
+        if (cell->verdict.kind == BM_VERDICT_OK && cell->mishap.kind == BM_VERDICT_OK &&
+            cell->series[BM_SERIES_UPDATE].rounds > 0) {
+            replay(schedule, cell);
+        }
+        if (cell->verdict.kind == BM_VERDICT_OK && cell->mishap.kind == BM_VERDICT_OK &&
+            cell->series[BM_SERIES_UPDATE].rounds > 0) {
+            run_epochs(schedule, cell, cell->series[BM_SERIES_UPDATE].worker);
+        }
+    }
+}
+
+void bm_schedule_measure(const struct bm_schedule *schedule,
+                         struct bm_cell *cells,
+                         uint32_t count) {
+    for (uint32_t i = 0; i < count && bm_interrupt_signal() == 0; i++) {
+        struct bm_cell *cell = &cells[i];
+        if (!cell->active) {
+            continue;
+        }
+        cell->active = 0;
+        if (cell->row->failures >= FAILURES_MAX) {
+            cell->verdict.kind = BM_VERDICT_SKIPPED;
+            (void)snprintf(cell->verdict.reason, sizeof cell->verdict.reason,
+                           "not tried again after %u crashes or hangs", cell->row->failures);
+            continue;
+        }
+        double before_s = bm_schedule_now_s();
+        check_cell(schedule, cell);
+        cell->spent_s = bm_schedule_now_s() - before_s;
+    }
+    run_rounds(schedule, cells, count);
+    for (uint32_t i = 0; i < count; i++) {
+        conclude(&cells[i]);
+        for (uint32_t k = 0; k < BM_CELL_WORKERS; k++) {
+            close_session(schedule, &cells[i], k);
+        }
+    }
+}
+
+void bm_schedule_stop(struct bm_row *row) {
+    for (uint32_t k = 0; k < BM_CELL_WORKERS; k++) {
+        if (bm_worker_running(&row->worker[k])) {
+            bm_worker_stop(&row->worker[k]);
+        }
+        row->open_batch[k] = 0;
+    }
+}

@@ -1,0 +1,181 @@
+#include "selection.h"
+
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "vulkan:1" is plugin vulkan, device 1; "vulkan" is all its devices. */
+struct wanted {
+    char name[BM_NAME_SIZE];
+    int32_t device; /* -1: all */
+};
+
+static struct wanted parse_wanted(const char *text) {
+    struct wanted wanted = {.device = -1};
+    const char *colon = strrchr(text, ':');
+    size_t length = colon == NULL ? strlen(text) : (size_t)(colon - text);
+    (void)snprintf(wanted.name, sizeof wanted.name, "%.*s", (int)length, text);
+    if (colon != NULL) {
+        wanted.device = (int32_t)strtol(colon + 1, NULL, 10);
+    }
+    return wanted;
+}
+
+/* 0: not wanted, 1: wanted because nothing was named, 2: named. *device -1: all of its devices. */
+static int32_t is_wanted(const struct bm_options *options, const char *name, int32_t device) {
+    if (options->backend.count == 0) {
+        return 1;
+    }
+    for (uint32_t i = 0; i < options->backend.count; i++) {
+        struct wanted wanted = parse_wanted(options->backend.names[i]);
+        if (strcmp(wanted.name, name) == 0 &&
+            (device < 0 || wanted.device < 0 || wanted.device == device)) {
+            return 2;
+        }
+    }
+    return 0;
+}
+
+static void leave_out(struct bm_selection *selection, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void leave_out(struct bm_selection *selection, const char *format, ...) {
+    size_t used = strlen(selection->left_out);
+    va_list arguments;
+    va_start(arguments, format);
+    if (used > 0 && used + 2 < sizeof selection->left_out) {
+        (void)snprintf(selection->left_out + used, sizeof selection->left_out - used, "; ");
+        used += 2;
+    }
+    (void)vsnprintf(selection->left_out + used, sizeof selection->left_out - used, format,
+                    arguments);
+    va_end(arguments);
+}
+
+static struct bm_row *
+add_row(const struct bm_options *options, struct bm_selection *selection, uint32_t index) {
+    BM_ASSERT(selection->row_count < BM_ROW_MAX);
+    struct bm_row *row = &selection->row[selection->row_count++];
+    memset(row, 0, sizeof *row);
+    row->options = options;
+    row->file = &selection->plugins.file[index];
+    row->answer = &selection->plugins.answer[index];
+    return row;
+}
+
+static void
+add_devices(const struct bm_options *options, struct bm_selection *selection, uint32_t index) {
+    const struct bm_plugin_file *file = &selection->plugins.file[index];
+    const json_t *reply = selection->plugins.answer[index].reply;
+    const json_t *devices = json_object_get(reply, "devices");
+    size_t device;
+    const json_t *info;
+    json_array_foreach(devices, device, info) {
+        int32_t wanted = is_wanted(options, file->name, (int32_t)device);
+        uint32_t software = json_integer_value(json_object_get(info, "kind")) ==
+                            (json_int_t)BM_DEVICE_KIND_SOFTWARE;
+        if (wanted == 1 && software) {
+            leave_out(selection, "%s:%zu (a software device, runs only when named)", file->name,
+                      device);
+        } else if (wanted != 0 && selection->row_count < BM_ROW_MAX) {
+            struct bm_row *row = add_row(options, selection, index);
+            row->device = info;
+            row->device_index = (uint32_t)device;
+            row->software = software;
+            row->computes_nothing = json_is_true(json_object_get(reply, "computes_nothing"));
+        }
+    }
+    if (json_array_size(devices) == 0) {
+        const char *why = json_string_value(json_object_get(reply, "why_none"));
+        leave_out(selection, "%s (no device: %s)", file->name, why == NULL ? "?" : why);
+    }
+}
+
+static int32_t check_named(const struct bm_options *options,
+                           const struct bm_selection *selection,
+                           struct bm_error *error) {
+    for (uint32_t i = 0; i < options->backend.count; i++) {
+        struct wanted wanted = parse_wanted(options->backend.names[i]);
+        char known[256] = "";
+        int32_t found = 0;
+        int32_t device_found = wanted.device < 0;
+        for (uint32_t k = 0; k < selection->plugins.count; k++) {
+            const struct bm_plugin_file *file = &selection->plugins.file[k];
+            size_t used = strlen(known);
+            (void)snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "",
+                           file->name);
+            if (strcmp(file->name, wanted.name) == 0 && !file->shadowed) {
+                const json_t *reply = selection->plugins.answer[k].reply;
+                found = 1;
+                device_found |=
+                    reply == NULL ||
+                    (size_t)wanted.device < json_array_size(json_object_get(reply, "devices"));
+            }
+        }
+        if (!found) {
+            return bm_fail(error, BM_STATUS_INVALID, "--backend: expected one of %s, found \"%s\"",
+                           known[0] == '\0' ? "no plugins at all" : known, wanted.name);
+        }
+        if (!device_found) {
+            return bm_fail(error, BM_STATUS_INVALID, "--backend: %s has no device %d", wanted.name,
+                           wanted.device);
+        }
+    }
+    return BM_STATUS_OK;
+}
+
+/* Where the user named a row's backend; 0 for all where nothing was named. */
+static uint32_t rank_of(const struct bm_options *options, const struct bm_row *row) {
+    for (uint32_t i = 0; i < options->backend.count; i++) {
+        struct wanted wanted = parse_wanted(options->backend.names[i]);
+        if (strcmp(wanted.name, row->file->name) == 0 &&
+            (wanted.device < 0 || (uint32_t)wanted.device == row->device_index)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* Rows in the order in which they were named (insertion sort: stable, and there are few). */
+static void sort_rows(const struct bm_options *options, struct bm_selection *selection) {
+    for (uint32_t i = 1; i < selection->row_count; i++) {
+        struct bm_row moved = selection->row[i];
+        uint32_t at = i;
+        for (; at > 0 && rank_of(options, &selection->row[at - 1]) > rank_of(options, &moved);
+             at--) {
+            selection->row[at] = selection->row[at - 1];
+        }
+        selection->row[at] = moved;
+    }
+}
+
+int32_t bm_selection_make(const struct bm_options *options,
+                          struct bm_selection *selection,
+                          struct bm_error *error) {
+    struct bm_plugin_list *plugins = &selection->plugins;
+    memset(selection, 0, sizeof *selection);
+    int32_t status = bm_discover_files(options, plugins, error);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < plugins->count; i++) {
+        if (plugins->file[i].shadowed || !is_wanted(options, plugins->file[i].name, -1)) {
+            continue;
+        }
+        bm_discover_ask(options, plugins, i);
+        if (plugins->answer[i].verdict.kind == BM_VERDICT_OK) {
+            add_devices(options, selection, i);
+        } else if (selection->row_count < BM_ROW_MAX) {
+            (void)add_row(options, selection, i);
+        }
+    }
+    sort_rows(options, selection);
+    return check_named(options, selection, error);
+}
+
+void bm_selection_free(struct bm_selection *selection) {
+    bm_discover_free(&selection->plugins);
+}

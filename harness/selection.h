@@ -1,0 +1,26 @@
+/* From what the user named to rows: one device of one plugin each, with what was left out and why.
+ */
+#ifndef BM_SELECTION_H
+#define BM_SELECTION_H
+
+#include "cell.h"
+
+#define BM_ROW_MAX 128
+
+struct bm_selection {
+    struct bm_plugin_list plugins;
+    uint32_t row_count;
+    struct bm_row row[BM_ROW_MAX];
+    char left_out[1024]; /* "vulkan:0 (software device, not named)", ... */
+};
+
+/* Finds the plugins, asks those that are selected and makes their rows. A named backend or device
+ * that does not exist is INVALID, listing what there is. A plugin that cannot be loaded has a row
+ * all the same, with its verdict in the answer. */
+int32_t bm_selection_make(const struct bm_options *options,
+                          struct bm_selection *selection,
+                          struct bm_error *error);
+
+void bm_selection_free(struct bm_selection *selection);
+
+#endif

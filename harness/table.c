@@ -1,0 +1,599 @@
+#include "table.h"
+
+#include "grid.h"
+#include "options.h"
+#include "stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The spread is half of what lies between the quartiles of the rounds, so this is 10 %. */
+#define UNSTEADY 0.05
+#define CASES_MAX 64
+
+int32_t bm_table_format(const char *name) {
+    static const char *const names[] = {"table", "markdown", "csv"};
+    for (int32_t i = 0; i < 3; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void bm_table_time(double ns, char *text, uint32_t capacity) {
+    static const struct {
+        double ns;
+        const char *name;
+    } units[] = {{1, "ns"}, {1e3, "µs"}, {1e6, "ms"}, {1e9, "s"}};
+
+    uint32_t unit = 0;
+    while (unit < 3 && ns >= 999.5 * units[unit].ns) {
+        unit++;
+    }
+    double value = ns / units[unit].ns;
+    int digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+    (void)snprintf(text, capacity, "%.*f %s", digits, value, units[unit].name);
+}
+
+/* "1.23 M" */
+static void format_rate(double rate, char *text, uint32_t capacity) {
+    static const char *const names[] = {"", " k", " M", " G"};
+    uint32_t unit = 0;
+    while (unit < 3 && rate >= 999.5) {
+        rate /= 1000;
+        unit++;
+    }
+    int digits = rate >= 99.95 ? 0 : rate >= 9.995 ? 1 : 2;
+    (void)snprintf(text, capacity, "%.*f%s", digits, rate, names[unit]);
+}
+
+/* ---- Looking into cells ---- */
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? "" : text;
+}
+
+static double number_of(const json_t *object, const char *key) {
+    return json_number_value(json_object_get(object, key));
+}
+
+/* A whole number from 0 on; what a damaged record holds instead becomes 0. */
+static uint64_t whole_of(const json_t *object, const char *key) {
+    double number = number_of(object, key);
+    return number >= 0 && number < 1e18 ? (uint64_t)number : 0;
+}
+
+static int is_kind(const json_t *object, const char *kind) {
+    return strcmp(text_of(object, "kind"), kind) == 0;
+}
+
+static int has_status(const json_t *cell, const char *status) {
+    return strcmp(text_of(cell, "status"), status) == 0;
+}
+
+/* Cells of one case share a table: everything but backend, device and batch. */
+static void case_key(const json_t *cell, char *key, size_t capacity) {
+    (void)snprintf(key, capacity, "%s, %s, %s, %lld thread%s, %s", text_of(cell, "model"),
+                   text_of(cell, "dataset"), text_of(cell, "optimizer"),
+                   (long long)whole_of(cell, "threads"), number_of(cell, "threads") == 1 ? "" : "s",
+                   text_of(cell, "precision"));
+    if (number_of(cell, "seed") != 1) {
+        size_t used = strlen(key);
+        (void)snprintf(key + used, capacity - used, ", seed %lld",
+                       (long long)whole_of(cell, "seed"));
+    }
+}
+
+/* The axes of one table, in order of first appearance (rows) and of size (columns). */
+struct layout {
+    char key[512];
+    uint32_t row_count;
+    char rows[256][BM_NAME_SIZE];
+    uint32_t batch_count;
+    uint64_t batches[BM_LIST_MAX];
+    uint64_t full; /* a batch that is the whole set, or 0 */
+};
+
+static uint32_t row_index(struct layout *layout, const char *label) {
+    for (uint32_t i = 0; i < layout->row_count; i++) {
+        if (strcmp(layout->rows[i], label) == 0) {
+            return i;
+        }
+    }
+    if (layout->row_count < 256) {
+        (void)snprintf(layout->rows[layout->row_count++], BM_NAME_SIZE, "%s", label);
+    }
+    return layout->row_count - 1;
+}
+
+static void add_batch(struct layout *layout, uint64_t batch) {
+    uint32_t at = 0;
+    while (at < layout->batch_count && layout->batches[at] < batch) {
+        at++;
+    }
+    if ((at < layout->batch_count && layout->batches[at] == batch) ||
+        layout->batch_count == BM_LIST_MAX) {
+        return;
+    }
+    memmove(&layout->batches[at + 1], &layout->batches[at],
+            (layout->batch_count - at) * sizeof layout->batches[0]);
+    layout->batches[at] = batch;
+    layout->batch_count++;
+}
+
+static int in_case(const json_t *object, const char *key) {
+    char own[512];
+    if (!is_kind(object, "cell")) {
+        return 0;
+    }
+    case_key(object, own, sizeof own);
+    return strcmp(own, key) == 0;
+}
+
+static void find_layout(const json_t *objects, const char *key, struct layout *layout) {
+    size_t index;
+    const json_t *cell;
+    memset(layout, 0, sizeof *layout);
+    (void)snprintf(layout->key, sizeof layout->key, "%s", key);
+    json_array_foreach(objects, index, cell) {
+        if (in_case(cell, key)) {
+            (void)row_index(layout, text_of(cell, "label"));
+            add_batch(layout, whole_of(cell, "batch"));
+            if (json_is_true(json_object_get(cell, "full"))) {
+                layout->full = whole_of(cell, "batch");
+            }
+        }
+    }
+}
+
+static const json_t *
+find_cell(const json_t *objects, const struct layout *layout, uint32_t row, uint64_t batch) {
+    size_t index;
+    const json_t *cell;
+    json_array_foreach(objects, index, cell) {
+        if (in_case(cell, layout->key) && whole_of(cell, "batch") == batch &&
+            strcmp(text_of(cell, "label"), layout->rows[row]) == 0) {
+            return cell;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Fields ---- */
+
+/* What stands in place of a time: wrong, crashed, ... or absent. */
+static const char *mark_of(const json_t *cell) {
+    if (cell == NULL || has_status(cell, "skipped") || has_status(cell, "unsupported")) {
+        return "-";
+    }
+    if (has_status(cell, "wrong")) {
+        return "! WRONG";
+    }
+    return has_status(cell, "crashed")   ? "! crashed"
+           : has_status(cell, "timeout") ? "! timeout"
+                                         : "! error";
+}
+
+static void series_field(const json_t *cell, const char *series, char *text, uint32_t capacity) {
+    const json_t *figures = json_object_get(cell, series);
+    char time[32];
+    if (cell == NULL || !has_status(cell, "ok") || !json_is_object(figures)) {
+        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+        return;
+    }
+    bm_table_time(number_of(figures, "median_ns"), time, sizeof time);
+    double percent = 100 * number_of(figures, "spread");
+    (void)snprintf(text, capacity, "%s ± %.*f %%", time, percent < 9.95 ? 1 : 0, percent);
+}
+
+static void epoch_field(const json_t *cell, char *text, uint32_t capacity) {
+    const json_t *epoch = json_object_get(cell, "epoch");
+    char time[32];
+    if (cell == NULL || !has_status(cell, "ok") || !json_is_object(epoch)) {
+        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+        return;
+    }
+    bm_table_time(1e9 * number_of(epoch, "seconds"), time, sizeof time);
+    (void)snprintf(text, capacity, "%s%s",
+                   json_is_true(json_object_get(epoch, "measured")) ? "" : "~", time);
+}
+
+static void (*const print_grid[])(const struct bm_grid *grid, FILE *stream) = {
+    bm_grid_print_text,
+    bm_grid_print_markdown,
+};
+
+static void fill_heading(const struct layout *layout, struct bm_grid *grid, const char *corner) {
+    bm_grid_set(grid, 0, 0, "%s", corner);
+    for (uint32_t i = 0; i < layout->batch_count; i++) {
+        if (layout->batches[i] == layout->full) {
+            bm_grid_set(grid, 0, i + 1, "full (%llu)", (unsigned long long)layout->batches[i]);
+        } else {
+            bm_grid_set(grid, 0, i + 1, "%llu", (unsigned long long)layout->batches[i]);
+        }
+    }
+}
+
+/* One block: a row a backend, a column a batch size. `series` NULL: epochs. */
+static void print_block(const json_t *objects,
+                        const struct layout *layout,
+                        const char *title,
+                        const char *series,
+                        uint32_t format,
+                        FILE *stream) {
+    struct bm_grid grid;
+    if (bm_grid_init(&grid, layout->row_count + 1, layout->batch_count + 1) != 0) {
+        return;
+    }
+    fill_heading(layout, &grid, title);
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        bm_grid_set(&grid, row + 1, 0, "%s", layout->rows[row]);
+        for (uint32_t i = 0; i < layout->batch_count; i++) {
+            char text[96];
+            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            if (series == NULL) {
+                epoch_field(cell, text, sizeof text);
+            } else {
+                series_field(cell, series, text, sizeof text);
+            }
+            bm_grid_set(&grid, row + 1, i + 1, "%s", text);
+        }
+    }
+    print_grid[format](&grid, stream);
+    (void)fputc('\n', stream);
+    bm_grid_deinit(&grid);
+}
+
+/* ---- Ratios ---- */
+
+/* Round medians of a cell's updates, [BM_STATS_SAMPLES_MAX] at most; their number. */
+static uint32_t round_medians(const json_t *cell, double *medians) {
+    double samples[BM_STATS_SAMPLES_MAX];
+    double scratch[BM_STATS_SAMPLES_MAX];
+    uint64_t counts[BM_STATS_SAMPLES_MAX];
+    const json_t *update = json_object_get(cell, "update");
+    const json_t *stored = json_object_get(update, "samples_ns");
+    const json_t *rounds = json_object_get(update, "round_counts");
+    uint64_t sum = 0;
+    if (json_array_size(stored) > BM_STATS_SAMPLES_MAX ||
+        json_array_size(rounds) > BM_STATS_SAMPLES_MAX) {
+        return 0;
+    }
+    for (size_t i = 0; i < json_array_size(rounds); i++) {
+        counts[i] = (uint64_t)json_integer_value(json_array_get(rounds, i));
+        if (counts[i] > json_array_size(stored)) {
+            return 0; /* the sum below must not wrap around */
+        }
+        sum += counts[i];
+    }
+    for (size_t i = 0; i < json_array_size(stored); i++) {
+        samples[i] = json_number_value(json_array_get(stored, i));
+        if (!(samples[i] > 0) || !isfinite(samples[i])) {
+            return 0;
+        }
+    }
+    return sum != json_array_size(stored) || sum == 0
+               ? 0
+               : bm_stats_round_medians(samples, counts, (uint32_t)json_array_size(rounds), medians,
+                                        scratch);
+}
+
+/* "2.31x (2.25 to 2.40)": how much faster than `base`, paired by round; "tie" where the interval
+ * holds 1. */
+static void ratio_field(const json_t *base, const json_t *cell, char *text, uint32_t capacity) {
+    double base_medians[BM_STATS_SAMPLES_MAX];
+    double medians[BM_STATS_SAMPLES_MAX];
+    double scratch[2 * BM_STATS_SAMPLES_MAX];
+    double ratio = 0;
+    double low = 0;
+    double high = 0;
+    uint32_t base_rounds = has_status(base, "ok") ? round_medians(base, base_medians) : 0;
+    uint32_t rounds = has_status(cell, "ok") ? round_medians(cell, medians) : 0;
+    uint32_t pairs = rounds < base_rounds ? rounds : base_rounds;
+    if (pairs == 0) {
+        (void)snprintf(text, capacity, "-");
+        return;
+    }
+    int32_t apart = bm_stats_ratio(base_medians, medians, pairs, &ratio, &low, &high, scratch);
+    (void)snprintf(text, capacity, "%.2fx (%.2f to %.2f)%s", ratio, low, high, apart ? "" : " tie");
+}
+
+static int computes(const json_t *objects, const struct layout *layout, uint32_t row) {
+    for (uint32_t i = 0; i < layout->batch_count; i++) {
+        const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+        if (json_is_true(json_object_get(cell, "computes_nothing"))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Speed of every backend relative to the first that computes; nothing if there is but one. */
+static void
+print_ratios(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
+    uint32_t rows[256];
+    uint32_t count = 0;
+    struct bm_grid grid;
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        if (computes(objects, layout, row)) {
+            rows[count++] = row;
+        }
+    }
+    if (count < 2 || bm_grid_init(&grid, count, layout->batch_count + 1) != 0) {
+        return;
+    }
+    char title[BM_NAME_SIZE + 64];
+    (void)snprintf(title, sizeof title, "speed against %s, batch", layout->rows[rows[0]]);
+    fill_heading(layout, &grid, title);
+    for (uint32_t k = 1; k < count; k++) {
+        bm_grid_set(&grid, k, 0, "%s", layout->rows[rows[k]]);
+        for (uint32_t i = 0; i < layout->batch_count; i++) {
+            char text[96];
+            ratio_field(find_cell(objects, layout, rows[0], layout->batches[i]),
+                        find_cell(objects, layout, rows[k], layout->batches[i]), text, sizeof text);
+            bm_grid_set(&grid, k, i + 1, "%s", text);
+        }
+    }
+    print_grid[format](&grid, stream);
+    (void)fputc('\n', stream);
+    bm_grid_deinit(&grid);
+}
+
+/* Images per second of each row at the batch where that is largest. */
+static void print_best(const json_t *objects, const struct layout *layout, FILE *stream) {
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        double best = 0;
+        uint64_t best_batch = 0;
+        for (uint32_t i = 0; i < layout->batch_count; i++) {
+            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            const json_t *update = json_object_get(cell, "update");
+            if (cell == NULL || !has_status(cell, "ok") || !json_is_object(update) ||
+                json_is_true(json_object_get(cell, "computes_nothing"))) {
+                continue;
+            }
+            double images = 1e9 * (double)layout->batches[i] / number_of(update, "median_ns");
+            if (images > best) {
+                best = images;
+                best_batch = layout->batches[i];
+            }
+        }
+        if (best > 0) {
+            char rate[32];
+            format_rate(best, rate, sizeof rate);
+            (void)fprintf(stream, "%s: %s images/s at its best batch, %llu\n", layout->rows[row],
+                          rate, (unsigned long long)best_batch);
+        }
+    }
+}
+
+/* ---- Notes ---- */
+
+/* The same reason at several batch sizes is one line. */
+static void print_failures(const json_t *objects, const struct layout *layout, FILE *stream) {
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        char last[1024] = "";
+        for (uint32_t i = 0; i < layout->batch_count; i++) {
+            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            char line[1024];
+            if (cell == NULL || has_status(cell, "ok")) {
+                continue;
+            }
+            (void)snprintf(line, sizeof line, "%s: %s", text_of(cell, "status"),
+                           text_of(cell, "reason"));
+            if (strcmp(line, last) != 0) {
+                (void)fprintf(stream, "%s, batch %llu: %s\n", layout->rows[row],
+                              (unsigned long long)layout->batches[i], line);
+            }
+            (void)snprintf(last, sizeof last, "%s", line);
+        }
+    }
+}
+
+/* Cells that were measured, but not as well as the protocol wants. */
+static void print_doubts(const json_t *objects, const struct layout *layout, FILE *stream) {
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        for (uint32_t i = 0; i < layout->batch_count; i++) {
+            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            const json_t *update = json_object_get(cell, "update");
+            if (cell == NULL || !has_status(cell, "ok") || !json_is_object(update)) {
+                continue;
+            }
+            const char *label = layout->rows[row];
+            unsigned long long batch = (unsigned long long)layout->batches[i];
+            if (number_of(update, "spread") > UNSTEADY) {
+                (void)fprintf(stream, "%s, batch %llu: unsteady: %.0f %% between rounds\n", label,
+                              batch, 200 * number_of(update, "spread"));
+            }
+            if (number_of(update, "rounds") < 5) {
+                (void)fprintf(stream, "%s, batch %llu: only %.0f round%s (%s)\n", label, batch,
+                              number_of(update, "rounds"),
+                              number_of(update, "rounds") == 1 ? "" : "s",
+                              text_of(update, "stopped"));
+            }
+            if (number_of(cell, "asleep_cpu_share") > 0.05) {
+                (void)fprintf(stream,
+                              "%s, batch %llu: other workers used %.0f %% of a processor while "
+                              "they should have slept\n",
+                              label, batch, 100 * number_of(cell, "asleep_cpu_share"));
+            }
+        }
+    }
+}
+
+static void print_harness_cost(const json_t *objects, const struct layout *layout, FILE *stream) {
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        const json_t *cell = find_cell(objects, layout, row, layout->batches[0]);
+        const json_t *update = json_object_get(cell, "update");
+        if (json_is_true(json_object_get(cell, "computes_nothing")) && json_is_object(update)) {
+            char time[32];
+            bm_table_time(number_of(update, "median_ns"), time, sizeof time);
+            (void)fprintf(stream,
+                          "%s computes nothing: %s is what the harness itself costs an update\n",
+                          layout->rows[row], time);
+        }
+    }
+}
+
+static void
+print_verbose(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
+    static const char *const series[][2] = {{"gradient", "one gradient"},
+                                            {"apply", "one apply"},
+                                            {"pipelined", "one update of many before a wait"},
+                                            {"updates", "one update of many in a call"}};
+    for (uint32_t i = 0; i < sizeof series / sizeof series[0]; i++) {
+        print_block(objects, layout, series[i][1], series[i][0], format, stream);
+    }
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        for (uint32_t i = 0; i < layout->batch_count; i++) {
+            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            const json_t *check = json_object_get(cell, "check");
+            const json_t *update = json_object_get(cell, "update");
+            const json_t *epoch = json_object_get(cell, "epoch");
+            if (cell == NULL) {
+                continue;
+            }
+            (void)fprintf(stream, "%s, batch %.0f: check %s", layout->rows[row],
+                          number_of(cell, "batch"), text_of(check, "status"));
+            if (json_is_number(json_object_get(check, "gradient_ratio"))) {
+                (void)fprintf(stream, ", largest gradient error %.2g of its bound",
+                              number_of(check, "gradient_ratio"));
+            }
+            if (json_is_object(update) &&
+                !json_is_true(json_object_get(cell, "computes_nothing"))) {
+                (void)fprintf(stream, "; %.0f rounds, stopped: %s; %.2f GFLOP/s",
+                              number_of(update, "rounds"), text_of(update, "stopped"),
+                              number_of(json_object_get(cell, "bound"), "flops") /
+                                  number_of(update, "median_ns"));
+            }
+            if (json_is_number(json_object_get(epoch, "gap"))) {
+                (void)fprintf(stream, "; epoch - sum of updates: %+.1f %%",
+                              100 * number_of(epoch, "gap"));
+            }
+            (void)fputc('\n', stream);
+        }
+    }
+    (void)fputc('\n', stream);
+}
+
+/* ---- Whole tables ---- */
+
+static void print_run(const json_t *objects, FILE *stream) {
+    size_t index;
+    const json_t *object;
+    json_array_foreach(objects, index, object) {
+        if (is_kind(object, "run")) {
+            const json_t *host = json_object_get(object, "host");
+            (void)fprintf(stream, "batchmark %s on %s, %.0f core%s%s\n\n",
+                          text_of(object, "version"), text_of(host, "cpu"),
+                          number_of(host, "cores"), number_of(host, "cores") == 1 ? "" : "s",
+                          json_is_true(json_object_get(object, "in_process"))
+                              ? ", in process (not comparable)"
+                              : "");
+            return;
+        }
+    }
+}
+
+static void print_case(
+    const json_t *objects, const char *key, uint32_t format, uint32_t verbose, FILE *stream) {
+    struct layout *layout = malloc(sizeof *layout);
+    if (layout == NULL) {
+        return;
+    }
+    find_layout(objects, key, layout);
+    (void)fprintf(stream, "%s\n\n", key);
+    print_block(objects, layout, "one update, batch", "update", format, stream);
+    print_block(objects, layout, "one epoch, batch", NULL, format, stream);
+    print_ratios(objects, layout, format, stream);
+    if (verbose) {
+        print_verbose(objects, layout, format, stream);
+    }
+    print_best(objects, layout, stream);
+    print_harness_cost(objects, layout, stream);
+    print_failures(objects, layout, stream);
+    print_doubts(objects, layout, stream);
+    (void)fputc('\n', stream);
+    free(layout);
+}
+
+static void print_csv_text(const char *text, FILE *stream) {
+    (void)fputc('"', stream);
+    for (; *text != '\0'; text++) {
+        if (*text == '"') {
+            (void)fputc('"', stream);
+        }
+        (void)fputc(*text, stream);
+    }
+    (void)fputc('"', stream);
+}
+
+static void print_csv(const json_t *objects, FILE *stream) {
+    static const char *const texts[] = {"backend",   "device_name", "model",  "dataset",
+                                        "optimizer", "precision",   "status", "reason"};
+    size_t index;
+    const json_t *cell;
+    (void)fputs("backend,device_name,model,dataset,optimizer,precision,status,reason,device,batch,"
+                "threads,update_ns,spread,rounds,gradient_ns,apply_ns,pipelined_ns,epoch_s,"
+                "epoch_measured\n",
+                stream);
+    json_array_foreach(objects, index, cell) {
+        if (!is_kind(cell, "cell")) {
+            continue;
+        }
+        for (uint32_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+            print_csv_text(text_of(cell, texts[i]), stream);
+            (void)fputc(',', stream);
+        }
+        (void)fprintf(stream, "%.0f,%.0f,%.0f", number_of(cell, "device"), number_of(cell, "batch"),
+                      number_of(cell, "threads"));
+        const json_t *update = json_object_get(cell, "update");
+        if (!json_is_object(update)) {
+            (void)fputs(",,,,,,,,\n", stream);
+            continue;
+        }
+        const json_t *epoch = json_object_get(cell, "epoch");
+        (void)fprintf(stream, ",%.9g,%.4g,%.0f", number_of(update, "median_ns"),
+                      number_of(update, "spread"), number_of(update, "rounds"));
+        static const char *const others[] = {"gradient", "apply", "pipelined"};
+        for (uint32_t i = 0; i < 3; i++) {
+            const json_t *figures = json_object_get(cell, others[i]);
+            if (json_is_object(figures)) {
+                (void)fprintf(stream, ",%.9g", number_of(figures, "median_ns"));
+            } else {
+                (void)fputc(',', stream);
+            }
+        }
+        (void)fprintf(stream, ",%.9g,%s\n", number_of(epoch, "seconds"),
+                      json_is_true(json_object_get(epoch, "measured")) ? "yes" : "no");
+    }
+}
+
+void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FILE *stream) {
+    static char seen[CASES_MAX][512];
+    uint32_t seen_count = 0;
+    size_t index;
+    const json_t *object;
+    if (format == BM_TABLE_CSV) {
+        print_csv(objects, stream);
+        return;
+    }
+    print_run(objects, stream);
+    json_array_foreach(objects, index, object) {
+        char key[512];
+        uint32_t known = 0;
+        if (!is_kind(object, "cell")) {
+            continue;
+        }
+        case_key(object, key, sizeof key);
+        for (uint32_t i = 0; i < seen_count; i++) {
+            known |= strcmp(seen[i], key) == 0;
+        }
+        if (!known && seen_count < CASES_MAX) {
+            (void)snprintf(seen[seen_count++], sizeof seen[0], "%s", key);
+            print_case(objects, key, format, verbose, stream);
+        }
+    }
+}

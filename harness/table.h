@@ -1,0 +1,27 @@
+/*
+ * The one renderer of `run` records: cells, as JSON objects, into text tables, markdown or CSV.
+ * What it prints can be made again from the file.
+ */
+#ifndef BM_TABLE_H
+#define BM_TABLE_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define BM_TABLE_TEXT 0u
+#define BM_TABLE_MARKDOWN 1u
+#define BM_TABLE_CSV 2u
+
+/* -1 if the name is not table, markdown or csv. */
+int32_t bm_table_format(const char *name);
+
+/* Prints the objects of one record (`run`, `cell`, ...): heading, time of one update, time of one
+ * epoch, images/s, and notes on every cell that is not ok. CSV: one line a cell. With `verbose`
+ * also the other series, checks and what each session says of itself. */
+void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FILE *stream);
+
+/* "12.3 ms", with three significant digits. */
+void bm_table_time(double ns, char *text, uint32_t capacity);
+
+#endif

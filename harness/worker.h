@@ -1,0 +1,90 @@
+/*
+ * The parent's side of a worker: the program started again (exec, not fork) with one plugin to
+ * load. A worker answers one question at a time; a crash, a hang, an exit or garbage becomes a
+ * verdict on what was asked.
+ */
+#ifndef BM_WORKER_H
+#define BM_WORKER_H
+
+#include "channel.h"
+#include "page.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+enum bm_verdict_kind {
+    BM_VERDICT_OK,
+    BM_VERDICT_UNSUPPORTED,
+    BM_VERDICT_REFUSED, /* no plugin, or one that does not fit this host */
+    BM_VERDICT_WRONG,
+    BM_VERDICT_ERROR,
+    BM_VERDICT_CRASHED,
+    BM_VERDICT_TIMEOUT,
+    BM_VERDICT_SKIPPED,
+    BM_VERDICT_INTERRUPTED,
+};
+
+/* What came of asking. The reason is one line, empty for OK. */
+struct bm_verdict {
+    enum bm_verdict_kind kind;
+    char reason[768];
+};
+
+/* The word that records use for it: ok, unsupported, wrong, error, crashed, timeout, skipped. */
+const char *bm_verdict_status(enum bm_verdict_kind kind);
+
+/* A variable that only this worker gets. */
+struct bm_worker_variable {
+    const char *name;
+    const char *value;
+};
+
+struct bm_worker_spec {
+    int data_fd; /* memory files to inherit; -1 for none */
+    int reference_fd;
+    const struct bm_worker_variable *variables;
+    uint32_t variable_count;
+    uint32_t in_process; /* a thread of this process instead: for debuggers and sanitizers */
+};
+
+#define BM_WORKER_TAIL_SIZE 512
+
+struct bm_worker {
+    pid_t pid; /* 0: not running */
+    uint32_t in_process;
+    pthread_t thread;
+    int command_fd;
+    int reply_fd;
+    int stdout_fd;
+    int stderr_fd;
+    struct bm_page *page;
+    struct bm_frame_buffer replies;
+    uint64_t stdout_bytes;
+    char stdout_head[80];
+    char stderr_tail[BM_WORKER_TAIL_SIZE];
+};
+
+/* Starts a worker in a process group of its own that dies with this process. On failure nothing is
+ * left behind. */
+int32_t bm_worker_start(const struct bm_worker_spec *spec,
+                        struct bm_worker *worker,
+                        struct bm_error *error);
+
+/* Sends `command` and waits for its answer, at most `limit_s` seconds. *reply is the caller's
+ * (json_decref) and NULL unless the verdict is OK or WRONG. Any verdict of CRASHED, TIMEOUT,
+ * INTERRUPTED, and ERROR from garbage or a write to standard output, has ended the worker. */
+void bm_worker_ask(struct bm_worker *worker,
+                   const json_t *command,
+                   double limit_s,
+                   json_t **reply,
+                   struct bm_verdict *verdict);
+
+/* Ends the worker and its process group, however it is; a worker that is not running is fine. */
+void bm_worker_stop(struct bm_worker *worker);
+
+int32_t bm_worker_running(const struct bm_worker *worker);
+
+/* Processor time the worker has used, all threads, in ns; 0 in process. */
+uint64_t bm_worker_cpu_ns(const struct bm_worker *worker);
+
+#endif
