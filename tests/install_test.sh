@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# An installation is enough to build a backend, by CMake and by a bare compiler with pkg-config, also after it was moved;
+# the installed program lists both. Nothing of the source tree but the author's own file is used.
+set -euo pipefail
+
+fail() {
+    printf 'install_test: %s\n' "$1" >&2
+    exit 1
+}
+
+if [ -n "${BM_TEST_SANITIZE-}" ]; then
+    echo "skipped: an installation with sanitizers is for nobody"
+    exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+author=$BM_TEST_SOURCE_DIR/tests/support/outside
+
+cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/first" >"$work/log" || fail "$(tail -n 3 "$work/log")"
+mv "$work/first" "$work/prefix"
+for file in bin/batchmark include/batchmark/plugin.h include/batchmark/kit.h lib/libbatchmark_kit.a \
+    lib/batchmark/bm_null.so lib/cmake/batchmark/BatchmarkPlugin.cmake share/batchmark/presets/run/lecture.ini; do
+    [ -e "$work/prefix/$file" ] || fail "$file is not installed"
+done
+extra=$(find "$work/prefix/lib/batchmark" -mindepth 1 -not -name 'bm_*.so')
+[ -z "$extra" ] || fail "in the folder of the plugins: $extra"
+if grep -rIlF -e "$BM_TEST_SOURCE_DIR/" -e "$BM_TEST_BINARY_DIR/" "$work/prefix"; then
+    fail "installed files name the folders they were built in"
+fi
+
+# expect_plugin FILE: one exported symbol, and the installed program lists it with its device.
+expect_plugin() {
+    local exported listed
+    exported=$(nm -D --defined-only "$1" | awk '{ print $3 }')
+    [ "$exported" = bm_plugin_entry ] || fail "$1 exports ${exported//$'\n'/ }"
+    listed=$("$work/prefix/bin/batchmark" list --plugin "$1") || fail "list: $listed"
+    [[ $listed == *"outside device"* ]] || fail "expected \"outside device\" in: $listed"
+}
+
+# The build tool of this build: another need not be installed.
+CMAKE_GENERATOR=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$BM_TEST_BINARY_DIR/CMakeCache.txt")
+export CMAKE_GENERATOR
+cp -r "$author" "$work/author"
+cmake -S "$work/author" -B "$work/by-cmake" -DCMAKE_PREFIX_PATH="$work/prefix" \
+    -DCMAKE_C_FLAGS="-Wall -Wextra -Werror" >"$work/log" 2>&1 || fail "$(cat "$work/log")"
+cmake --build "$work/by-cmake" >"$work/log" 2>&1 || fail "$(cat "$work/log")"
+expect_plugin "$work/by-cmake/bm_outside.so"
+
+mkdir "$work/by-hand"
+export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
+read -r -a flags <<<"$(pkg-config --cflags --libs batchmark-plugin)"
+cc -shared -Wall -Wextra -Werror "$work/author/outside.c" -o "$work/by-hand/bm_outside.so" "${flags[@]}"
+expect_plugin "$work/by-hand/bm_outside.so"
+
+plugins=$(pkg-config --variable=plugindir batchmark-plugin)
+[ "$plugins" -ef "$work/prefix/lib/batchmark" ] || fail "plugindir: expected lib/batchmark, found $plugins"

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# kill -9 of the parent at ten random moments (four under a sanitizer, which looks only at memory): the partial file parses,
+# finished cells are kept as they were, --resume completes the same table, and no worker survives.
+set -euo pipefail
+program=$BM_TEST_PROGRAM
+support=$BM_TEST_SOURCE_DIR/tests/support
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+seed=${BM_TEST_SEED:-$RANDOM}
+RANDOM=$seed
+printf 'seed %s (BM_TEST_SEED repeats it)\n' "$seed"
+
+fail() {
+    printf 'kill_test: %s (seed %s)\n' "$1" "$seed" >&2
+    exit 1
+}
+
+cells() {
+    python3 - "$1" <<'PYTHON'
+import json, sys
+for line in open(sys.argv[1]):
+    if not line.endswith("\n"):
+        break
+    o = json.loads(line)
+    if o["kind"] == "cell":
+        print(o["backend"], o["batch"], o["status"])
+PYTHON
+}
+
+small=(run --config "$support/small.ini" --backend "null,scalar")
+start=$(date +%s%N)
+"$program" "${small[@]}" -o whole.jsonl >/dev/null 2>&1
+length_ms=$((($(date +%s%N) - start) / 1000000))
+cells whole.jsonl | sort >whole.cells
+[ "$(wc -l <whole.cells)" = 8 ] || fail "the whole run has not 8 cells"
+
+kills=10
+[ -z "${BM_TEST_SANITIZE-}" ] || kills=4
+killed=0
+for i in $(seq "$kills"); do
+    file=k$i.jsonl
+    "$program" "${small[@]}" -o "$file" >/dev/null 2>&1 &
+    pid=$!
+    moment_ms=$((RANDOM * length_ms / 32768))
+    sleep "$(printf '%d.%03d' $((moment_ms / 1000)) $((moment_ms % 1000)))"
+    kill -9 $pid 2>/dev/null && killed=$((killed + 1))
+    wait $pid 2>/dev/null || true
+    # The kernel ends the workers with their parent; give it a moment.
+    for _ in $(seq 100); do
+        pgrep -f "^batchmark worker $pid( |\$)" >/dev/null || break
+        sleep 0.05
+    done
+    ! pgrep -f "^batchmark worker $pid( |\$)" >/dev/null || fail "kill $i: a worker survives"
+    if [ -e "$file" ]; then
+        continue # it had ended before the signal came
+    fi
+    if [ ! -e "$file.partial" ]; then
+        continue # it had not begun to write
+    fi
+    cells "$file.partial" | sort >before.cells || fail "kill $i at $moment_ms ms: the partial file does not parse"
+    grep '"kind":"cell"' "$file.partial" | grep '}$' >before.lines || true
+    "$program" "${small[@]}" --resume "$file" >resumed.txt 2>resumed.err ||
+        { cat resumed.err >&2; fail "kill $i at $moment_ms ms: --resume failed"; }
+    cells "$file" | sort | diff whole.cells - >&2 || fail "kill $i at $moment_ms ms: another table"
+    while read -r line; do
+        grep -qF -- "$line" "$file" || fail "kill $i at $moment_ms ms: a finished cell was changed"
+    done <before.lines
+    [ ! -e "$file.partial" ] || fail "kill $i: a partial file is left"
+    printf 'kill %d at %d of %d ms: %d cells kept\n' "$i" "$moment_ms" "$length_ms" "$(wc -l <before.cells)"
+done
+[ "$killed" -gt 0 ] || fail "every run had ended before its signal"
+printf 'ok: %d runs killed\n' "$killed"

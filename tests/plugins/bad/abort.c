@@ -1,0 +1,12 @@
+/* Calls abort in gradient, as a failed assertion of a library below does. */
+#include "gradient.h"
+
+#include <stdlib.h>
+
+static int32_t
+bad_gradient(struct bm_session *session, const struct bm_slice *slice, struct bm_error *error) {
+    (void)session;
+    (void)slice;
+    (void)error;
+    abort();
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# What the README says is so: its blocks marked "sh test" run, in order, in a folder that looks like a clone after a build;
+# the scripts and files that it names are there, and each command of the other sh blocks answers --help.
+set -euo pipefail
+
+fail() {
+    printf 'readme_test: %s\n' "$1" >&2
+    exit 1
+}
+
+readme=$BM_TEST_SOURCE_DIR/README.md
+if [ -n "${BM_TEST_SANITIZE-}" ]; then
+    echo "skipped: an installation with sanitizers is for nobody"
+    exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+mkdir "$work/clone" "$work/home"
+for entry in "$BM_TEST_SOURCE_DIR"/*; do
+    case ${entry##*/} in
+    build* | results) ;;
+    *) ln -s "$entry" "$work/clone/" ;;
+    esac
+done
+ln -s "$BM_TEST_BINARY_DIR" "$work/clone/build"
+cd "$work/clone"
+
+# blocks MARK: the text of all fenced blocks whose first line is ```MARK.
+blocks() {
+    awk -v mark="\`\`\`$1" '$0 == mark { inside = 1; next } /^```/ { inside = 0 } inside' "$readme"
+}
+
+blocks "sh test" >"$work/commands.sh"
+[ -s "$work/commands.sh" ] || fail "found no block marked \"sh test\""
+env -u BATCHMARK_PLUGINS -u XDG_STATE_HOME HOME="$work/home" \
+    bash -euxo pipefail "$work/commands.sh" >"$work/log" 2>&1 </dev/null || fail "$(tail -n 30 "$work/log")"
+
+blocks sh >"$work/others.sh"
+while read -r command _; do
+    "$command" --help >/dev/null || fail "$command --help: status $?"
+done <"$work/others.sh"
+
+# Its tables were measured: each row stands in a table under results/.
+grep '^|' "$readme" >"$work/rows" || fail "found no table"
+while read -r row; do
+    grep -qxF -- "$row" "$BM_TEST_SOURCE_DIR"/results/*/*.md || fail "a row that no table under results/ has: $row"
+done <"$work/rows"
+
+# Names in `code` that look like files of the tree.
+# shellcheck disable=SC2016 # Markdown's back quotes
+grep -o '`[^` ]*`' "$readme" | tr -d '`' | grep -E '^(\.ci|ci|plugins|harness|tests|backends)/' | sort -u >"$work/files"
+[ -s "$work/files" ] || fail "found no file names"
+while read -r name; do
+    case $name in
+    backends/mine/*) ;;
+    *) compgen -G "$BM_TEST_SOURCE_DIR/$name" >/dev/null || fail "names $name, which is not there" ;;
+    esac
+done <"$work/files"

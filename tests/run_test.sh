@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# What `batchmark run` promises its users: a record whose figures can be computed again, tables, exit codes, clear refusals.
+set -euo pipefail
+program=$BM_TEST_PROGRAM
+support=$BM_TEST_SOURCE_DIR/tests/support
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail() {
+    printf 'run_test: %s\n' "$1" >&2
+    exit 1
+}
+
+# expect CODE TEXT COMMAND...: the exit code, and a text on standard error in one line.
+expect() {
+    local code=$1 text=$2 found=0
+    shift 2
+    "$@" >out 2>err || found=$?
+    [ "$found" = "$code" ] || { cat out err >&2; fail "expected exit code $code, found $found: $*"; }
+    grep -qF -- "$text" err || { cat err >&2; fail "expected \"$text\" on standard error: $*"; }
+}
+
+small=(run --config "$support/small.ini" --backend "null,scalar")
+
+# The record, and every figure of the table from its samples.
+"$program" "${small[@]}" -o a.jsonl --export csv=a.csv --export markdown=a.md >a.txt 2>a.err
+python3 "$support/check_record.py" a.jsonl a.csv
+[ ! -e a.jsonl.partial ] || fail "the partial file is still there"
+grep -q 'one update, batch' a.txt || fail "no table of updates"
+grep -q 'one epoch, batch' a.txt || fail "no table of epochs"
+grep -q 'full (1500)' a.txt || fail "a batch above the number of images is not printed as full"
+grep -q 'images/s at its best batch' a.txt || fail "no images/s"
+[ "$(tail -n 1 a.txt)" = "record: a.jsonl" ] || fail "the last line does not name the record"
+grep -q '^plan: 8 cells' a.err || { cat a.err >&2; fail "no plan"; }
+grep -q '^| scalar |' a.md || fail "no markdown row"
+python3 - a.jsonl <<'PYTHON'
+import json, sys
+cells = [o for o in map(json.loads, open(sys.argv[1])) if o["kind"] == "cell"]
+assert len(cells) == 8 and all(c["status"] == "ok" for c in cells), [(c["backend"], c["status"], c["reason"]) for c in cells]
+assert sorted({c["batch"] for c in cells}) == [1, 7, 64, 1500]
+for c in cells:
+    assert c["update"]["rounds"] >= 5, c
+    assert (c["check"]["status"] == "none") == (c["backend"] == "null")
+    assert c["full"] == (c["batch"] == 1500)
+    assert c["update"]["repeatable"], "parameters differ between rounds"
+PYTHON
+
+# The same cells by other ways in, none of them measured as text.
+"$program" "${small[@]}" --batch 7 --in-process -o b.jsonl --format jsonl >b.txt 2>/dev/null
+cmp -s <(grep -v '"kind":"end"' b.jsonl) <(grep -v '"kind":"end"' b.txt) || fail "--format jsonl is not the record"
+grep -q '"in_process":true' b.jsonl || fail "--in-process is not marked"
+"$program" "${small[@]}" --batch 7 --optimizer adam,lamb --threads 1,2 --micro-batch 3 -o c.jsonl >c.txt 2>/dev/null
+python3 "$support/check_record.py" c.jsonl
+grep -q 'ghost-3' c.jsonl || fail "batch norm over slices is not labelled"
+"$program" "${small[@]}" --batch 7 --verbose -o d.jsonl >d.txt 2>/dev/null
+grep -q 'one gradient' d.txt || fail "--verbose shows no gradients"
+
+# Two backends that are the same code: their ratio is that of the rounds, paired, with its interval.
+"$program" run --config "$support/small.ini" --plugin "$BM_TEST_BINARY_DIR/tests/plugins/twin/bm_twin.so" \
+    --backend scalar,twin --batch 7 -o two.jsonl >two.txt 2>/dev/null
+python3 - two.jsonl two.txt <<'PYTHON'
+import json, re, statistics, sys
+cells = {c["backend"]: c["update"] for c in map(json.loads, open(sys.argv[1])) if c["kind"] == "cell"}
+def medians(series):
+    at, found = 0, []
+    for count in series["round_counts"]:
+        found.append(statistics.median(series["samples_ns"][at:at + count]))
+        at += count
+    return found
+expected = statistics.median(a / b for a, b in zip(medians(cells["scalar"]), medians(cells["twin"])))
+text = open(sys.argv[2]).read()
+assert "speed against scalar, batch" in text, text
+found = re.search(r"^twin +([0-9.]+)x \(([0-9.]+) to ([0-9.]+)\)( tie)?$", text, re.M)
+assert found, text
+ratio, low, high = (float(found.group(i)) for i in (1, 2, 3))
+assert abs(ratio - expected) <= 0.005001 and low <= ratio <= high, (ratio, expected, low, high)
+PYTHON
+
+# Refusals: one line, exit code 2, and nothing is written.
+expect 2 'expected a number' "$program" run --batch x
+expect 2 'did you mean --batch' "$program" run --bacth 1
+expect 2 '--backend: expected one of' "$program" "${small[@]}" --backend nosuch
+expect 2 'has no device 7' "$program" "${small[@]}" --backend scalar:7
+expect 2 'no such plugin' "$program" "${small[@]}" --plugin "$work/bm_none.so"
+expect 2 'expected a file bm_NAME.so' "$program" "${small[@]}" --plugin "$support/small.ini"
+expect 2 'nosuch.jsonl' "$program" run --resume nosuch.jsonl
+expect 2 'expected a command' "$program" nosuch
+expect 2 'layers' "$program" run --model custom --dataset synthetic --backend null
+expect 2 'cifar100' env BATCHMARK_DATA="$work" "$program" "${small[@]}" --dataset cifar100
+expect 2 'nodir/x.jsonl.partial: cannot write it' "$program" "${small[@]}" -o "$work/nodir/x.jsonl"
+[ -z "$(find . -name '*.partial')" ] || fail "a refusal left a partial file"
+
+# What lies in a searched folder and is no plugin is a line of the list and a refused row, and the others go on.
+mkdir folder
+ln -s nowhere folder/bm_gone.so
+: >folder/bm_empty.so
+: >folder/bm_Upper.so
+BATCHMARK_PLUGINS=$work/folder "$program" list >list.txt
+for name in gone empty Upper; do
+    grep -q "bm_$name.so\|$name  not available" list.txt || { cat list.txt >&2; fail "list does not show $name"; }
+done
+grep -q 'scalar:0' list.txt || fail "list lost scalar"
+code=0
+BATCHMARK_PLUGINS=$work/folder "$program" "${small[@]}" --backend scalar,empty --batch 7 -o k.jsonl >k.txt 2>/dev/null || code=$?
+[ "$code" = 6 ] || fail "an empty plugin: expected exit code 6, found $code"
+grep -q '"backend":"scalar".*"status":"ok"' k.jsonl || fail "scalar was not measured beside an empty plugin"
+
+# An unknown option of a backend is that backend's error, not the run's end.
+code=0
+"$program" "${small[@]}" --batch 7 --option scalar.nosuch=1 -o e.jsonl >e.txt 2>/dev/null || code=$?
+[ "$code" = 5 ] || fail "an unknown backend option: expected exit code 5, found $code"
+grep -q 'nosuch' e.txt || fail "the unknown backend option is not named"
+grep -q '"backend":"null".*"status":"ok"' e.jsonl || fail "null was not measured beside it"
+
+# A write that fails: exit code 8.
+expect 8 'cannot write' "$program" "${small[@]}" --batch 7 --backend null --export csv=/dev/full -o f.jsonl
+code=0
+"$program" "${small[@]}" --batch 7 --backend null -o g.jsonl >/dev/full 2>err || code=$?
+[ "$code" = 8 ] || { cat err >&2; fail "a full disk under the table: expected exit code 8, found $code"; }
+python3 "$support/check_record.py" g.jsonl
+
+# A time limit too short for anything: all is skipped, with its estimate and what is left, and nothing measured is exit code 5.
+code=0
+"$program" "${small[@]}" --time-limit 200ms --batch 7 -o h.jsonl >h.txt 2>/dev/null || code=$?
+[ "$code" = 5 ] || fail "nothing measured: expected exit code 5, found $code"
+python3 "$support/check_record.py" h.jsonl
+grep -q 'skipped: .*of the time limit' h.txt || { cat h.txt >&2; fail "no reason for a skipped cell"; }
+
+# An interrupt prints what is there, keeps the partial file, and ends with 130.
+code=0
+"$program" "${small[@]}" -o i.jsonl >i.txt 2>/dev/null &
+pid=$!
+for _ in $(seq 200); do
+    [ "$(grep -c '"kind":"cell"' i.jsonl.partial 2>/dev/null || true)" -ge 2 ] 2>/dev/null && break
+    sleep 0.05
+done
+kill -INT $pid
+wait $pid || code=$?
+[ "$code" = 130 ] || fail "SIGINT: expected exit code 130, found $code"
+grep -q 'one update, batch' i.txt || fail "SIGINT: no table of what was done"
+grep -q -- '--resume i.jsonl goes on' i.txt || fail "SIGINT: no word on how to go on"
+[ -e i.jsonl.partial ] || fail "SIGINT: the partial file is not there"
+[ ! -e i.jsonl ] || fail "SIGINT: an unfinished record has the name of a finished one"
+expect 2 '--resume i.jsonl' "$program" "${small[@]}" -o i.jsonl
+"$program" "${small[@]}" --resume i.jsonl >j.txt 2>/dev/null
+python3 "$support/check_record.py" i.jsonl
+[ ! -e i.jsonl.partial ] || fail "the resumed run left a partial file"
+[ "$(grep -c '"kind":"cell"' i.jsonl)" = 8 ] || fail "the resumed table has not 8 cells"
+printf 'ok\n'

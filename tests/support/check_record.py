@@ -1,0 +1,112 @@
+"""Checks a record of `batchmark run` against what its readers rely on.
+
+Every figure of a series is computed again from the samples in the file; fields have their names and types; statuses and
+nulls agree. With a second file of the same run's table as CSV, the table's figures are those of the record.
+"""
+import csv
+import json
+import math
+import statistics
+import sys
+
+SERIES = ["gradient", "apply", "update", "pipelined", "updates"]
+STATUSES = {"ok", "skipped", "unsupported", "wrong", "crashed", "timeout", "error"}
+CELL = {
+    "backend": str, "device": int, "software": bool, "model": str, "dataset": str, "optimizer": str, "batch": int,
+    "threads": int, "precision": str, "status": str, "reason": str, "repro": str, "check": dict, "plugin": dict,
+    "bound": dict,
+}
+
+
+def quantile(values, q):
+    values = sorted(values)
+    at = q * (len(values) - 1)
+    low = math.floor(at)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (at - low) * (values[high] - values[low])
+
+
+def near(found, expected, what, abs_tol=1e-12):
+    assert math.isclose(found, expected, rel_tol=1e-6, abs_tol=abs_tol), f"{what}: expected {expected}, found {found}"
+
+
+def check_series(series, what):
+    samples, counts = series["samples_ns"], series["round_counts"]
+    assert len(samples) == series["count"] == sum(counts) <= 400, what
+    assert len([c for c in counts if c]) == series["rounds"], what
+    assert all(s > 0 for s in samples), what
+    medians, at = [], 0
+    for count in counts:
+        if count:
+            medians.append(statistics.median(samples[at:at + count]))
+        at += count
+    near(series["median_ns"], statistics.median(medians), what + " median")
+    near(series["q1_ns"], quantile(samples, 0.25), what + " q1")
+    near(series["q3_ns"], quantile(samples, 0.75), what + " q3")
+    near(series["min_ns"], min(samples), what + " min")
+    between = quantile(medians, 0.75) - quantile(medians, 0.25)
+    near(series["spread"], between / (2 * statistics.median(medians)), what + " spread",
+         abs_tol=1e-8)  # a small difference of large numbers, each written with nine digits
+    assert series["block"] >= 1 and series["stopped"], what
+
+
+def check_epoch(cell, what):
+    epoch = cell["epoch"]
+    each = (cell["pipelined"] or cell["update"])["median_ns"]
+    if epoch["measured"]:
+        near(epoch["seconds"], statistics.median(epoch["samples_s"]), what + " epoch")
+        total = 1e-9 * epoch["updates"] * cell["update"]["median_ns"]
+        near(epoch["gap"], (epoch["seconds"] - total) / epoch["seconds"], what + " gap", abs_tol=1e-8)
+    else:
+        near(epoch["seconds"], 1e-9 * epoch["updates"] * each, what + " epoch")
+        assert epoch["gap"] is None, what
+
+
+def check_cell(cell):
+    what = f"{cell.get('backend')} batch {cell.get('batch')}"
+    for name, kind in CELL.items():
+        assert isinstance(cell.get(name), kind), f"{what}: {name} is {cell.get(name)!r}"
+    assert cell["status"] in STATUSES, what
+    assert set(["device_gradient", "device_apply", "epoch", *SERIES]) <= set(cell), what
+    if cell["status"] != "ok":
+        assert cell["reason"], f"{what}: {cell['status']} without a reason"
+        assert all(cell[name] is None for name in SERIES), f"{what}: a time beside {cell['status']}"
+        return
+    assert cell["check"]["status"] in ("ok", "none"), what
+    assert len(cell["plugin"]["sha256"]) == 64, what
+    for name in SERIES:
+        if cell[name] is not None:
+            check_series(cell[name], f"{what} {name}")
+    assert cell["update"] is not None, what
+    check_epoch(cell, what)
+
+
+def check_csv(path, cells):
+    with open(path, newline="") as file:
+        rows = {(r["backend"], int(r["batch"])): r for r in csv.DictReader(file)}
+    assert len(rows) == len(cells)
+    for cell in cells:
+        row = rows[cell["backend"], cell["batch"]]
+        assert row["status"] == cell["status"] and row["reason"] == cell["reason"]
+        if cell["status"] == "ok":
+            near(float(row["update_ns"]), cell["update"]["median_ns"], "csv")
+
+
+def main():
+    with open(sys.argv[1]) as file:
+        objects = [json.loads(line) for line in file]
+    assert objects[0]["kind"] == "run" and objects[-1]["kind"] == "end"
+    assert all(o["schema"] == 1 for o in objects)
+    for name in ("id", "started", "command", "seed", "version", "revision", "host", "build", "data"):
+        assert name in objects[0], name
+    assert "/" not in objects[0]["command"], "a path in the command line: " + objects[0]["command"]
+    cells = [o for o in objects if o["kind"] == "cell"]
+    assert cells and objects[-1]["cells"] == len(cells)
+    for cell in cells:
+        check_cell(cell)
+    if len(sys.argv) > 2:
+        check_csv(sys.argv[2], cells)
+    print(f"{len(cells)} cells")
+
+
+main()

@@ -1,0 +1,7 @@
+#include "test.h"
+
+const char *bm_test_env(const char *name) {
+    const char *value = getenv(name);
+    TEST_CHECK_MSG(value != NULL, "%s is not set; run the test through ctest", name);
+    return value;
+}

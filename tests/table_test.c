@@ -1,0 +1,174 @@
+/* Tables of a stored run, against golden files in tests/golden/table/. After a change of what users
+ * see, BM_TEST_UPDATE=1 writes them anew; read the difference before it is committed. */
+#include "grid.h"
+#include "record.h"
+#include "table.h"
+#include "test.h"
+
+static char folder[4096];
+
+static json_t *read_record(void) {
+    char path[4200];
+    json_t *objects = NULL;
+    uint32_t torn = 0;
+    struct bm_error error;
+    (void)snprintf(path, sizeof path, "%s/run.jsonl", folder);
+    TEST_CHECK_MSG(bm_record_read(path, &objects, &torn, &error) == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK(!torn);
+    return objects;
+}
+
+static char *print(const json_t *objects, uint32_t format, uint32_t verbose) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    TEST_CHECK(stream != NULL);
+    bm_table_print(objects, format, verbose, stream);
+    TEST_CHECK(fclose(stream) == 0);
+    return text;
+}
+
+static char *read_text(const char *path) {
+    static char text[65536];
+    FILE *file = fopen(path, "re");
+    TEST_CHECK_MSG(file != NULL, "%s", path);
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    text[size] = '\0';
+    (void)fclose(file);
+    return text;
+}
+
+static void
+check_golden(const json_t *objects, uint32_t format, uint32_t verbose, const char *name) {
+    char path[4200];
+    char *found = print(objects, format, verbose);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (getenv("BM_TEST_UPDATE") != NULL) {
+        FILE *file = fopen(path, "we");
+        TEST_CHECK(file != NULL && fputs(found, file) >= 0 && fclose(file) == 0);
+    }
+    const char *expected = read_text(path);
+    size_t line = 1;
+    size_t at = 0;
+    for (; found[at] != '\0' && found[at] == expected[at]; at++) {
+        line += found[at] == '\n';
+    }
+    TEST_CHECK_MSG(found[at] == expected[at], "%s: line %zu differs; found:\n%s", name, line,
+                   found);
+    free(found);
+}
+
+static size_t width_of(const char *line, size_t bytes) {
+    size_t width = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        width += ((unsigned char)line[i] & 0xc0) != 0x80;
+    }
+    return width;
+}
+
+/* The rows of a block are equally wide, in characters. */
+static void check_alignment(const json_t *objects) {
+    char *text = print(objects, BM_TABLE_TEXT, 1);
+    size_t expected = 0;
+    uint32_t rows = 0;
+    for (char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
+        size_t bytes = strcspn(line, "\n");
+        if (strncmp(line, "one ", 4) == 0) {
+            expected = width_of(line, bytes);
+        } else if (bytes == 0) {
+            expected = 0;
+        } else if (expected > 0) {
+            rows++;
+            TEST_CHECK_MSG(width_of(line, bytes) == expected, "%zu characters, expected %zu: %.*s",
+                           width_of(line, bytes), expected, (int)bytes, line);
+        }
+    }
+    TEST_CHECK_MSG(rows >= 16, "only %u rows seen", rows);
+    free(text);
+}
+
+/* A grid of its own: columns with characters of two and three bytes, and an empty field. */
+static void test_grid(void) {
+    struct bm_grid grid;
+    char *text = NULL;
+    size_t size = 0;
+    TEST_CHECK(bm_grid_init(&grid, 3, 2) == 0);
+    bm_grid_set(&grid, 0, 0, "%s", "a");
+    bm_grid_set(&grid, 0, 1, "%s", "1.0 µs");
+    bm_grid_set(&grid, 1, 0, "%s", "b…");
+    bm_grid_set(&grid, 1, 1, "%d", 1);
+    bm_grid_set(&grid, 1, 1, "%d", 12); /* replaces */
+    FILE *stream = open_memstream(&text, &size);
+    TEST_CHECK(stream != NULL);
+    bm_grid_print_text(&grid, stream);
+    bm_grid_print_markdown(&grid, stream);
+    TEST_CHECK(fclose(stream) == 0);
+    TEST_CHECK_STR(text, "a    1.0 µs\n"
+                         "b…       12\n"
+                         "           \n"
+                         "| a | 1.0 µs |\n|---|--:|\n| b… | 12 |\n|  |  |\n");
+    free(text);
+    bm_grid_deinit(&grid);
+}
+
+static void test_times(void) {
+    static const struct {
+        double ns;
+        const char *text;
+    } times[] = {{0.5, "0.50 ns"},  {21, "21.0 ns"},   {999.4, "999 ns"},   {999.6, "1.00 µs"},
+                 {9994, "9.99 µs"}, {9996, "10.0 µs"}, {123.4e6, "123 ms"}, {5e12, "5000 s"}};
+
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        char text[32];
+        bm_table_time(times[i].ns, text, sizeof text);
+        TEST_CHECK_STR(text, times[i].text);
+    }
+}
+
+/* A damaged or foreign record makes a strange table, not undefined behaviour. */
+static void test_absurd(void) {
+    static const char *const cells[] = {
+        "{\"kind\": \"cell\"}",
+        "{\"kind\": \"cell\", \"batch\": -1, \"threads\": -1e300, \"seed\": 1e300, \"status\": "
+        "\"ok\"}",
+        "{\"kind\": \"cell\", \"batch\": 1e300, \"threads\": 1e300, \"status\": \"ok\", \"full\": "
+        "true,"
+        " \"update\": {\"median_ns\": 0, \"spread\": 1e300, \"rounds\": -1}, \"epoch\": "
+        "{\"seconds\": 1e300}}",
+        "{\"kind\": \"cell\", \"batch\": [1], \"status\": [], \"update\": 5, \"epoch\": \"x\", "
+        "\"check\": 1}",
+        "{\"kind\": \"cell\", \"status\": \"ok\", \"batch\": 1, \"update\": {}, \"epoch\": {}}",
+        "{\"kind\": \"cell\", \"status\": \"ok\", \"batch\": 1, \"label\": \"b\", \"update\":"
+        " {\"samples_ns\": [1, 1, 1], \"round_counts\": [-1, 4]}}",
+        "{\"kind\": \"cell\", \"status\": \"ok\", \"batch\": 1, \"label\": \"c\", \"update\":"
+        " {\"samples_ns\": [1, 1, 1], \"round_counts\": [3]}}",
+    };
+    json_t *objects = json_array();
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
+        json_t *cell = json_loads(cells[i], 0, NULL);
+        TEST_CHECK(cell != NULL);
+        (void)json_array_append_new(objects, cell);
+    }
+    for (uint32_t format = BM_TABLE_TEXT; format <= BM_TABLE_CSV; format++) {
+        char *text = print(objects, format, 1);
+        TEST_CHECK(strlen(text) > 0);
+        free(text);
+    }
+    json_decref(objects);
+}
+
+int main(void) {
+    (void)snprintf(folder, sizeof folder, "%s/tests/golden/table",
+                   bm_test_env("BM_TEST_SOURCE_DIR"));
+    json_t *objects = read_record();
+    test_times();
+    test_grid();
+    check_golden(objects, BM_TABLE_TEXT, 0, "table.txt");
+    check_golden(objects, BM_TABLE_TEXT, 1, "verbose.txt");
+    check_golden(objects, BM_TABLE_MARKDOWN, 0, "table.md");
+    check_golden(objects, BM_TABLE_CSV, 0, "table.csv");
+    check_alignment(objects);
+    test_absurd();
+    json_decref(objects);
+    return 0;
+}
