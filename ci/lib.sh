@@ -1,0 +1,31 @@
+# What the scripts of this folder share; sourced by them, after `set -euo pipefail`.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$1" >&2
+    exit "${2:-1}"
+}
+
+# The comment at the top of the script is its help.
+show_help() {
+    sed -n '2,/^[^#]/{/^#/!q; s/^# \{0,1\}//; p}' "$0"
+}
+
+# configure FOLDER PRESET [CMAKE ARGS...]: a build folder keeps the generator that it was made with.
+configure() {
+    local folder=$1 preset=$2
+    shift 2
+    if [ ! -e "$folder/CMakeCache.txt" ] && command -v ninja >/dev/null; then
+        set -- -G Ninja "$@"
+    fi
+    cmake -S "$root" --preset "$preset" -B "$folder" "$@" >"$folder.log" 2>&1 ||
+        { cat "$folder.log" >&2; fail "cmake could not configure $folder; what is missing stands above"; }
+    rm -f "$folder.log"
+}
+
+# build FOLDER [TARGET]: everything, on all processors that this process may use.
+build() {
+    cmake --build "$1" --parallel "$(nproc)" ${2:+--target "$2"}
+}
