@@ -1,26 +1,22 @@
 /* `batchmark run`: plans the cells, has them checked and measured batch size by batch size, records
  * and prints them. */
+#include "case_reference.h"
 #include "command.h"
 #include "environment.h"
 #include "error.h"
-#include "expected.h"
 #include "interrupt.h"
+#include "outcome.h"
+#include "output.h"
 #include "progress.h"
 #include "record.h"
 #include "resume.h"
+#include "run_object.h"
 #include "schedule.h"
 #include "selection.h"
-#include "table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
-
-/* Share of the time limit that the float64 reference may take. */
-#define REFERENCE_SHARE 0.4
 
 /* What a small cell takes: its rounds of 50 ms blocks. */
 #define SMALL_CELL_S 1.5
@@ -35,107 +31,26 @@ struct run {
     struct bm_dataset dataset;
     struct bm_model model;
     struct bm_case of;
-    char reference_key[512]; /* what of.reference_fd was computed for */
+    struct bm_case_reference reference;
     uint64_t
         batches[BM_LIST_MAX]; /* of this case: at most the number of images, ascending, each once */
     uint64_t requested[BM_LIST_MAX];
     uint32_t batch_count;
     double started_s;
     double deadline_s;
-    double reference_took_s; /* what the last size took, and its distinct images */
-    double reference_images;
-    double reference_s; /* when the reference of the last size began */
-    uint32_t measured;
-    uint32_t refused;
-    uint32_t crashed;
-    uint32_t wrong;
-    uint32_t lost;
-    int write_failed;
+    struct bm_outcome outcome;
     struct bm_error *error;
 };
-
-/* ---- The run object ---- */
-
-static json_t *make_id(const char *stamp) {
-    unsigned char bytes[4] = {0};
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-        return json_string(stamp);
-    }
-    return json_sprintf("%s-%02x%02x%02x%02x", stamp, bytes[0], bytes[1], bytes[2], bytes[3]);
-}
-
-/* The command line with paths as file names only. */
-static json_t *command_line(int argc, char **argv) {
-    char text[4096] = "batchmark";
-    size_t used = strlen(text);
-    for (int i = 0; i < argc && used < sizeof text; i++) {
-        const char *slash = strrchr(argv[i], '/');
-        const char *equals = strchr(argv[i], '=');
-        int prefix =
-            slash != NULL && equals != NULL && equals < slash ? (int)(equals - argv[i]) + 1 : 0;
-        int written = snprintf(text + used, sizeof text - used, " %.*s%s", prefix, argv[i],
-                               slash == NULL ? argv[i] : slash + 1);
-        used += written > 0 ? (size_t)written : 0;
-    }
-    json_t *json = json_string(text);
-    return json != NULL ? json : json_string("(not UTF-8)");
-}
-
-static json_t *data_json(const struct bm_dataset *dataset) {
-    json_t *sources = json_array();
-    for (uint32_t i = 0; i < dataset->source_count; i++) {
-        (void)json_array_append_new(sources,
-                                    json_pack("{s:s, s:s}", "file", dataset->source[i].file,
-                                              "sha256", dataset->source[i].sha256));
-    }
-    return json_pack("{s:s, s:[i, i, i], s:i, s:I, s:I, s:o}", "name", dataset->name, "shape",
-                     (int)dataset->shape.channels, (int)dataset->shape.height,
-                     (int)dataset->shape.width, "classes", (int)dataset->class_count, "train",
-                     (json_int_t)dataset->split[BM_SPLIT_TRAIN].count, "test",
-                     (json_int_t)dataset->split[BM_SPLIT_TEST].count, "files", sources);
-}
-
-static json_t *run_json(const struct run *run, int argc, char **argv) {
-    char stamp[32];
-    char started[32];
-    char machine[BM_NAME_SIZE];
-    time_t now = time(NULL);
-    struct tm utc;
-    (void)gmtime_r(&now, &utc);
-    (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
-    (void)strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    bm_environment_machine(machine, sizeof machine);
-    return json_pack("{s:s, s:i, s:o, s:s, s:o, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o}",
-                     "kind", "run", "schema", BM_RECORD_SCHEMA, "id", make_id(stamp), "started",
-                     started, "command", command_line(argc, argv), "seed",
-                     (json_int_t)run->options->seed.values[0], "version", BM_VERSION, "revision",
-                     bm_environment_revision(), "machine",
-                     run->options->machine[0] != '\0' ? run->options->machine : machine, "host",
-                     bm_environment_host(), "build", bm_environment_build(), "options",
-                     bm_resume_options(run->options), "in_process", (int)run->options->in_process,
-                     "resumed", run->earlier != NULL, "data", data_json(&run->dataset));
-}
 
 /* ---- Writing ---- */
 
 static void write_object(struct run *run, json_t *object) {
     struct bm_error error;
     (void)json_array_append_new(run->objects, object);
-    if (bm_record_write(&run->record, object, &error) != BM_STATUS_OK && !run->write_failed) {
-        run->write_failed = 1;
+    if (bm_record_write(&run->record, object, &error) != BM_STATUS_OK &&
+        !run->outcome.write_failed) {
+        run->outcome.write_failed = 1;
         *run->error = error;
-    }
-}
-
-static void count_cell(struct run *run, const json_t *cell) {
-    const char *status = json_string_value(json_object_get(cell, "status"));
-    run->measured += strcmp(status, "ok") == 0;
-    run->wrong += strcmp(status, "wrong") == 0;
-    run->crashed += strcmp(status, "crashed") == 0 || strcmp(status, "timeout") == 0;
-    if (strcmp(status, "error") == 0) {
-        int refused = json_is_true(json_object_get(cell, "refused"));
-        run->refused += refused ? 1 : 0;
-        run->lost += refused ? 0 : 1;
     }
 }
 
@@ -144,7 +59,7 @@ static void finish_cell(struct run *run, const struct bm_cell *cell) {
         return;
     }
     json_t *object = bm_cell_json(cell);
-    count_cell(run, object);
+    bm_outcome_count(&run->outcome, object);
     write_object(run, object);
 }
 
@@ -173,73 +88,10 @@ static void plan_batches(struct run *run) {
     }
 }
 
-static void roundoffs(const char *precision, double *multiply, double *accumulate) {
-    *accumulate = BM_ROUNDOFF_FLOAT32;
-    *multiply = strcmp(precision, BM_PRECISION_TF32) == 0       ? BM_ROUNDOFF_TF32
-                : strcmp(precision, BM_PRECISION_BF16_F32) == 0 ? BM_ROUNDOFF_BF16
-                : strcmp(precision, BM_PRECISION_F16_F32) == 0  ? BM_ROUNDOFF_F16
-                                                                : BM_ROUNDOFF_FLOAT32;
-}
-
-static double distinct_images(uint64_t batch) {
-    return (double)(batch < BM_EXPECTED_IMAGES ? batch : BM_EXPECTED_IMAGES);
-}
-
-/* Before each size: whether it and those after it are left out, because it would take more than
- * the reference's share of the time: by the line through the last two sizes, since a part of the
- * cost does not grow with the images. */
-static int32_t stop_reference(void *context, uint32_t index) {
+static void show_reference(void *context, uint64_t batch) {
     struct run *run = context;
     bm_progress_show(&run->progress, run->deadline_s - bm_schedule_now_s(),
-                     "float64 reference, batch %llu", (unsigned long long)run->batches[index]);
-    double now_s = bm_schedule_now_s();
-    double limit_s = run->started_s + REFERENCE_SHARE * run->options->time_limit_s;
-    double next_s = 0;
-    if (index > 0) {
-        double images = distinct_images(run->batches[index - 1]);
-        double more_images = images - run->reference_images;
-        next_s = now_s - run->reference_s;
-        double more_s = next_s - run->reference_took_s;
-        run->reference_took_s = next_s;
-        run->reference_images = images;
-        if (index > 1 && more_images > 0 && more_s > 0) {
-            next_s += more_s / more_images * (distinct_images(run->batches[index]) - images);
-        }
-    }
-    run->reference_s = now_s;
-    return bm_interrupt_signal() != 0 || (index > 0 && now_s + next_s > limit_s);
-}
-
-static void close_reference(struct run *run) {
-    if (run->of.reference_fd >= 0) {
-        (void)close(run->of.reference_fd);
-    }
-    run->of.reference_fd = -1;
-    run->reference_key[0] = '\0';
-}
-
-/* The reference of this case, if it is not that of the case before. */
-static int32_t make_reference(struct run *run) {
-    char key[sizeof run->reference_key];
-    struct bm_expected_request request = {
-        .model = &run->model,
-        .dataset = &run->dataset,
-        .seed = run->of.seed,
-        .micro_batch = run->of.micro_batch,
-        .thread_count = bm_environment_cores(),
-    };
-    (void)snprintf(key, sizeof key, "%s %s %llu %s %llu", run->dataset.name, run->model.name,
-                   (unsigned long long)run->of.seed, run->of.precision,
-                   (unsigned long long)run->of.micro_batch);
-    if (run->of.reference_fd >= 0 && strcmp(key, run->reference_key) == 0) {
-        return BM_STATUS_OK;
-    }
-    close_reference(run);
-    roundoffs(run->of.precision, &request.multiply_roundoff, &request.accumulate_roundoff);
-    int32_t status = bm_expected_create(&request, run->batches, run->batch_count, stop_reference,
-                                        run, &run->of.reference_fd, run->error);
-    (void)snprintf(run->reference_key, sizeof run->reference_key, "%s", key);
-    return status;
+                     "float64 reference, batch %llu", (unsigned long long)batch);
 }
 
 static int needs_reference(const struct run *run) {
@@ -249,18 +101,6 @@ static int needs_reference(const struct run *run) {
         }
     }
     return 0;
-}
-
-static uint32_t reference_count(const struct run *run) {
-    struct bm_expected expected;
-    struct bm_error error;
-    int fd = run->of.reference_fd < 0 ? -1 : dup(run->of.reference_fd);
-    if (fd < 0 || bm_expected_map(fd, &expected, &error) != BM_STATUS_OK) {
-        return 0;
-    }
-    uint32_t count = expected.entry_count;
-    bm_expected_unmap(&expected);
-    return count;
 }
 
 /* ---- One batch size ---- */
@@ -337,7 +177,7 @@ static int32_t take_earlier(struct run *run, struct bm_cell *cell, uint32_t *tak
     if (json_is_number(update)) {
         bm_row_learn(cell->row, cell->batch, json_number_value(update));
     }
-    count_cell(run, found);
+    bm_outcome_count(&run->outcome, found);
     /* keep_earlier has written it. */
     (void)json_array_append(run->objects, found);
     *taken = 1;
@@ -353,7 +193,7 @@ static void show_progress(void *context, const struct bm_cell *cell, const char 
                      cell->series[BM_SERIES_UPDATE].rounds + 1);
 }
 
-static int32_t measure_batch(struct run *run, uint32_t index, uint32_t reference_sizes) {
+static int32_t measure_batch(struct run *run, uint32_t index) {
     uint32_t rows = run->selection.row_count;
     struct bm_cell *cells = calloc(rows, sizeof *cells);
     uint32_t count = 0;
@@ -366,7 +206,7 @@ static int32_t measure_batch(struct run *run, uint32_t index, uint32_t reference
         uint32_t taken = 0;
         struct bm_cell *cell = &cells[count];
         plan_cell(run, &run->selection.row[r], index, spare, cell);
-        if (cell->active && index >= reference_sizes && !cell->row->computes_nothing) {
+        if (cell->active && index >= run->reference.size_count && !cell->row->computes_nothing) {
             cell->active = 0;
             cell->verdict.kind = BM_VERDICT_SKIPPED;
             (void)snprintf(cell->verdict.reason, sizeof cell->verdict.reason,
@@ -407,11 +247,14 @@ static void stop_workers(struct run *run) {
 static int32_t measure_case(struct run *run) {
     plan_batches(run);
     bm_model_format(&run->model, run->of.layers, sizeof run->of.layers);
-    int32_t status = needs_reference(run) ? make_reference(run) : BM_STATUS_OK;
-    uint32_t sizes = reference_count(run);
+    int32_t status = needs_reference(run)
+                         ? bm_case_reference_make(&run->reference, &run->of, run->batches,
+                                                  run->batch_count, run->error)
+                         : BM_STATUS_OK;
+    run->of.reference_fd = run->reference.fd;
     for (uint32_t i = 0; i < run->batch_count && status == BM_STATUS_OK; i++) {
-        status = measure_batch(run, i, sizes);
-        if (run->write_failed) {
+        status = measure_batch(run, i);
+        if (run->outcome.write_failed) {
             break;
         }
     }
@@ -478,7 +321,7 @@ static int32_t measure_all(struct run *run) {
         /* The first was opened for the run object. */
         status = d == 0 ? BM_STATUS_OK : open_dataset(run, options->dataset.names[d]);
         if (status == BM_STATUS_OK) {
-            run->reference_key[0] = '\0';
+            bm_case_reference_close(&run->reference);
             status = measure_models(run);
         }
     }
@@ -509,77 +352,24 @@ static void print_plan(const struct run *run) {
                   small_min < limit_min ? small_min : limit_min, limit_min);
 }
 
-static int print_records(const struct run *run, const char *format, FILE *stream) {
-    size_t index;
-    const json_t *object;
-    if (strcmp(format, "jsonl") != 0) {
-        bm_table_print(run->objects, (uint32_t)bm_table_format(format), run->options->verbose,
-                       stream);
-        return ferror(stream) ? -1 : 0;
-    }
-    json_array_foreach(run->objects, index, object) {
-        if (json_dumpf(object, stream, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0 ||
-            fputc('\n', stream) == EOF) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static void write_exports(struct run *run) {
-    for (uint32_t i = 0; i < run->options->export_to.count; i++) {
-        char format[BM_PATH_SIZE];
-        (void)snprintf(format, sizeof format, "%s", run->options->export_to.paths[i]);
-        char *path = strchr(format, '=');
-        *path++ = '\0';
-        FILE *stream = fopen(path, "we");
-        int failed = stream == NULL || print_records(run, format, stream) != 0;
-        failed |= stream != NULL && fclose(stream) != 0;
-        if (failed) {
-            run->write_failed = 1;
-            (void)bm_fail_errno(run->error, BM_STATUS_INTERNAL, "%s: cannot write it", path);
-        }
-    }
-}
-
-static int exit_code(const struct run *run) {
-    int signal = bm_interrupt_signal();
-    if (signal != 0) {
-        return 128 + signal;
-    }
-    if (run->write_failed) {
-        return BM_EXIT_WRITE;
-    }
-    if (run->refused > 0) {
-        return BM_EXIT_REFUSED;
-    }
-    if (run->crashed > 0) {
-        return BM_EXIT_CRASHED;
-    }
-    if (run->wrong > 0) {
-        return BM_EXIT_WRONG;
-    }
-    return run->measured == 0 || run->lost > 0 ? BM_EXIT_NOTHING : BM_EXIT_OK;
-}
-
 /* The end object and the file's final name; an interrupted run keeps its partial name, for
  * --resume. */
 static void close_record(struct run *run) {
     struct bm_error error = {0};
-    if (bm_interrupt_signal() != 0 || run->write_failed) {
+    if (bm_interrupt_signal() != 0 || run->outcome.write_failed) {
         bm_record_abandon(&run->record);
         return;
     }
-    json_t *end = json_pack("{s:s, s:i, s:i, s:f, s:i, s:s}", "kind", "end", "schema",
-                            BM_RECORD_SCHEMA, "cells", (int)json_array_size(run->objects) - 1,
-                            "seconds", bm_schedule_now_s() - run->started_s, "exit", exit_code(run),
-                            "left_out", run->selection.left_out);
+    json_t *end = json_pack(
+        "{s:s, s:i, s:i, s:f, s:i, s:s}", "kind", "end", "schema", BM_RECORD_SCHEMA, "cells",
+        (int)json_array_size(run->objects) - 1, "seconds", bm_schedule_now_s() - run->started_s,
+        "exit", bm_outcome_exit_code(&run->outcome), "left_out", run->selection.left_out);
     write_object(run, end);
-    if (!run->write_failed && bm_record_finish(&run->record, &error) != BM_STATUS_OK) {
-        run->write_failed = 1;
+    if (!run->outcome.write_failed && bm_record_finish(&run->record, &error) != BM_STATUS_OK) {
+        run->outcome.write_failed = 1;
         *run->error = error;
     }
-    if (run->write_failed) {
+    if (run->outcome.write_failed) {
         bm_record_abandon(&run->record);
     }
 }
@@ -587,9 +377,9 @@ static void close_record(struct run *run) {
 static void print_end(struct run *run) {
     const char *format = run->options->format;
     bm_progress_clear(&run->progress);
-    if (print_records(run, format, stdout) != 0) {
-        run->write_failed = 1;
-        (void)bm_fail_errno(run->error, BM_STATUS_INTERNAL, "standard output: cannot write it");
+    if (bm_output_print(run->objects, format, run->options->verbose, stdout, "standard output",
+                        run->error) != BM_STATUS_OK) {
+        run->outcome.write_failed = 1;
     }
     FILE *stream = strcmp(format, "table") == 0 ? stdout : stderr;
     if (run->selection.left_out[0] != '\0') {
@@ -598,7 +388,7 @@ static void print_end(struct run *run) {
     if (bm_interrupt_signal() != 0) {
         (void)fprintf(stream, "interrupted; what is done is in %s, and --resume %s goes on\n",
                       run->record.partial, run->record.path);
-    } else if (!run->write_failed) {
+    } else if (!run->outcome.write_failed) {
         (void)fprintf(stream, "record: %s\n", run->record.path);
     }
 }
@@ -619,9 +409,12 @@ static int measure_and_print(struct run *run) {
     }
     close_record(run);
     print_end(run);
-    write_exports(run);
-    return run->write_failed && bm_interrupt_signal() == 0 ? fail(run, BM_EXIT_WRITE)
-                                                           : exit_code(run);
+    if (bm_output_export(run->objects, run->options, run->error) != BM_STATUS_OK) {
+        run->outcome.write_failed = 1;
+    }
+    return run->outcome.write_failed && bm_interrupt_signal() == 0
+               ? fail(run, BM_EXIT_WRITE)
+               : bm_outcome_exit_code(&run->outcome);
 }
 
 /* The finished cells of the earlier run go into the new file before it takes the old one's place.
@@ -629,7 +422,7 @@ static int measure_and_print(struct run *run) {
 static int32_t keep_earlier(struct run *run) {
     size_t index;
     json_t *object;
-    int32_t status = run->write_failed ? BM_STATUS_INTERNAL : BM_STATUS_OK;
+    int32_t status = run->outcome.write_failed ? BM_STATUS_INTERNAL : BM_STATUS_OK;
     json_array_foreach(run->earlier, index, object) {
         if (status == BM_STATUS_OK && bm_resume_is_finished(object)) {
             status = bm_record_write(&run->record, object, run->error);
@@ -638,7 +431,7 @@ static int32_t keep_earlier(struct run *run) {
     if (status == BM_STATUS_OK) {
         status = bm_record_commit(&run->record, run->error);
     }
-    run->write_failed = status != BM_STATUS_OK;
+    run->outcome.write_failed = status != BM_STATUS_OK;
     return status;
 }
 
@@ -661,8 +454,8 @@ static int32_t open_record(struct run *run, int argc, char **argv) {
     if (status != BM_STATUS_OK) {
         return status;
     }
-    write_object(run, run_json(run, argc, argv));
-    if (run->write_failed) {
+    write_object(run, bm_run_object(run->options, &run->dataset, replace, argc, argv));
+    if (run->outcome.write_failed) {
         return BM_STATUS_INTERNAL;
     }
     return replace ? keep_earlier(run) : BM_STATUS_OK;
@@ -673,7 +466,9 @@ static int run_all(struct run *run, int argc, char **argv) {
     set_defaults(options);
     run->started_s = bm_schedule_now_s();
     run->deadline_s = run->started_s + options->time_limit_s;
-    run->of.reference_fd = -1;
+    bm_case_reference_init(&run->reference, run->started_s, options->time_limit_s);
+    run->reference.progress = show_reference;
+    run->reference.context = run;
     run->of.dataset = &run->dataset;
     run->of.model = &run->model;
     run->of.micro_batch = options->micro_batch;
@@ -684,11 +479,11 @@ static int run_all(struct run *run, int argc, char **argv) {
         return fail(run, BM_EXIT_USAGE);
     }
     if (open_record(run, argc, argv) != BM_STATUS_OK) {
-        return fail(run, run->write_failed ? BM_EXIT_WRITE : BM_EXIT_USAGE);
+        return fail(run, run->outcome.write_failed ? BM_EXIT_WRITE : BM_EXIT_USAGE);
     }
     print_plan(run);
     int code = measure_and_print(run);
-    close_reference(run);
+    bm_case_reference_close(&run->reference);
     return code;
 }
 

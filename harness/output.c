@@ -1,0 +1,65 @@
+#include "output.h"
+
+#include "error.h"
+#include "table.h"
+
+#include <string.h>
+
+static int print_lines(const json_t *objects, FILE *stream) {
+    size_t index;
+    const json_t *object;
+    json_array_foreach(objects, index, object) {
+        if (json_dumpf(object, stream, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0 ||
+            fputc('\n', stream) == EOF) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int32_t bm_output_print(const json_t *objects,
+                        const char *format,
+                        uint32_t verbose,
+                        FILE *stream,
+                        const char *what,
+                        struct bm_error *error) {
+    int failed = 0;
+    if (strcmp(format, "jsonl") == 0) {
+        failed = print_lines(objects, stream) != 0;
+    } else {
+        bm_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
+    }
+    failed |= fflush(stream) != 0 || ferror(stream);
+    return failed ? bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", what)
+                  : BM_STATUS_OK;
+}
+
+static int32_t write_file(const json_t *objects,
+                          const char *format,
+                          uint32_t verbose,
+                          const char *path,
+                          struct bm_error *error) {
+    FILE *stream = fopen(path, "we");
+    if (stream == NULL) {
+        return bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", path);
+    }
+    int32_t status = bm_output_print(objects, format, verbose, stream, path, error);
+    if (fclose(stream) != 0 && status == BM_STATUS_OK) {
+        status = bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", path);
+    }
+    return status;
+}
+
+int32_t
+bm_output_export(const json_t *objects, const struct bm_options *options, struct bm_error *error) {
+    int32_t failed = BM_STATUS_OK;
+    for (uint32_t i = 0; i < options->export_to.count; i++) {
+        char format[BM_PATH_SIZE];
+        (void)snprintf(format, sizeof format, "%s", options->export_to.paths[i]);
+        char *path = strchr(format, '=');
+        *path++ = '\0';
+        int32_t status = write_file(objects, format, options->verbose, path, error);
+        failed = status == BM_STATUS_OK ? failed : status;
+    }
+    return failed;
+}

@@ -1,0 +1,73 @@
+#include "run_object.h"
+
+#include "environment.h"
+#include "record.h"
+#include "resume.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+static json_t *make_id(const char *stamp) {
+    unsigned char bytes[4] = {0};
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+        return json_string(stamp);
+    }
+    return json_sprintf("%s-%02x%02x%02x%02x", stamp, bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+/* The command line with paths as file names only. */
+static json_t *command_line(int argc, char **argv) {
+    char text[4096] = "batchmark";
+    size_t used = strlen(text);
+    for (int i = 0; i < argc && used < sizeof text; i++) {
+        const char *slash = strrchr(argv[i], '/');
+        const char *equals = strchr(argv[i], '=');
+        int prefix =
+            slash != NULL && equals != NULL && equals < slash ? (int)(equals - argv[i]) + 1 : 0;
+        int written = snprintf(text + used, sizeof text - used, " %.*s%s", prefix, argv[i],
+                               slash == NULL ? argv[i] : slash + 1);
+        used += written > 0 ? (size_t)written : 0;
+    }
+    json_t *json = json_string(text);
+    return json != NULL ? json : json_string("(not UTF-8)");
+}
+
+static json_t *data_json(const struct bm_dataset *dataset) {
+    json_t *sources = json_array();
+    for (uint32_t i = 0; i < dataset->source_count; i++) {
+        (void)json_array_append_new(sources,
+                                    json_pack("{s:s, s:s}", "file", dataset->source[i].file,
+                                              "sha256", dataset->source[i].sha256));
+    }
+    return json_pack("{s:s, s:[i, i, i], s:i, s:I, s:I, s:o}", "name", dataset->name, "shape",
+                     (int)dataset->shape.channels, (int)dataset->shape.height,
+                     (int)dataset->shape.width, "classes", (int)dataset->class_count, "train",
+                     (json_int_t)dataset->split[BM_SPLIT_TRAIN].count, "test",
+                     (json_int_t)dataset->split[BM_SPLIT_TEST].count, "files", sources);
+}
+
+json_t *bm_run_object(const struct bm_options *options,
+                      const struct bm_dataset *dataset,
+                      uint32_t resumed,
+                      int argc,
+                      char **argv) {
+    char stamp[32];
+    char started[32];
+    char machine[BM_NAME_SIZE];
+    time_t now = time(NULL);
+    struct tm utc;
+    (void)gmtime_r(&now, &utc);
+    (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
+    (void)strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    bm_environment_machine(machine, sizeof machine);
+    return json_pack(
+        "{s:s, s:i, s:o, s:s, s:o, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o}", "kind",
+        "run", "schema", BM_RECORD_SCHEMA, "id", make_id(stamp), "started", started, "command",
+        command_line(argc, argv), "seed", (json_int_t)options->seed.values[0], "version",
+        BM_VERSION, "revision", bm_environment_revision(), "machine",
+        options->machine[0] != '\0' ? options->machine : machine, "host", bm_environment_host(),
+        "build", bm_environment_build(), "options", bm_resume_options(options), "in_process",
+        (int)options->in_process, "resumed", (int)resumed, "data", data_json(dataset));
+}

@@ -1,0 +1,18 @@
+/* The first object of every record: what was asked, on what data, machine and build. */
+#ifndef BM_RUN_OBJECT_H
+#define BM_RUN_OBJECT_H
+
+#include "data.h"
+#include "options.h"
+
+#include <jansson.h>
+
+/* The `run` object, the caller's. `argv` is the command's own; paths in it become file names.
+ * `resumed`: goes on with an earlier record. */
+json_t *bm_run_object(const struct bm_options *options,
+                      const struct bm_dataset *dataset,
+                      uint32_t resumed,
+                      int argc,
+                      char **argv);
+
+#endif
