@@ -101,8 +101,8 @@ static void test_failing_create(void) {
         TEST_CHECK((status == BM_STATUS_OK) == (session != NULL));
         failures += status != BM_STATUS_OK;
     }
-    /* Session, facts of the layers, layers, the block of arrays, pool, workers. */
-    TEST_CHECK_MSG(failures == 6, "%lld", (long long)failures);
+    /* Session, facts of the layers, scales, layers, the block of arrays, pool, workers. */
+    TEST_CHECK_MSG(failures == 7, "%lld", (long long)failures);
     test->plugin->destroy(session);
     test->plugin->destroy(NULL);
     TEST_CHECK(live == before);

@@ -52,8 +52,8 @@ static void dropout_forward(void *context, uint32_t thread, uint32_t thread_coun
     const struct bm_scalar_work *work = context;
     const struct bm_scalar_pass *pass = &work->session->pass;
     const struct bm_kit_layer *facts = &work->layer->facts;
-    const struct bm_kit_dropout dropout = {work->session->seed, pass->update, work->layer->index,
-                                           facts->rate};
+    const struct bm_kit_dropout dropout = {work->session->core.seed, pass->update,
+                                           work->layer->index, facts->rate};
     uint64_t size = facts->output_size;
     uint64_t begin = 0;
     uint64_t end = 0;

@@ -9,12 +9,11 @@ static uint64_t image_at(const struct bm_scalar_pass *pass, uint64_t b) {
 
 /* x = scale[channel] value + shift[channel] */
 static void convert(const struct bm_session *session, const uint8_t *values, float *x) {
-    uint32_t split = (uint32_t)(session->pass.data - session->data);
-    const struct bm_kit_shape shape = session->network.input;
+    const struct bm_kit_shape shape = session->core.network.input;
     uint64_t plane = (uint64_t)shape.height * shape.width;
     for (uint32_t c = 0; c < shape.channels; c++) {
-        float scale = session->scale[split][c];
-        float shift = session->shift[split][c];
+        float scale = session->pass.data->scale[c];
+        float shift = session->pass.data->shift[c];
         for (uint64_t i = c * plane; i < (c + 1) * plane; i++) {
             x[i] = scale * (float)values[i] + shift;
         }
@@ -23,7 +22,7 @@ static void convert(const struct bm_session *session, const uint8_t *values, flo
 
 static void gather(void *context, uint32_t thread, uint32_t thread_count) {
     struct bm_session *session = context;
-    uint64_t size = session->network.input_size;
+    uint64_t size = session->core.network.input_size;
     uint64_t begin = 0;
     uint64_t end = 0;
     bm_kit_split(session->pass.count, 1, thread, thread_count, &begin, &end);

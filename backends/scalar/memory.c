@@ -38,7 +38,7 @@ lay_out_layer(struct bm_session *session, struct bm_scalar_layer *layer, struct 
     const struct bm_kit_layer *facts = &layer->facts;
     switch (facts->kind) {
     case BM_LAYER_DROPOUT:
-        layer->kept = take(cursor, facts->output_size, session->batch_max, 1);
+        layer->kept = take(cursor, facts->output_size, session->core.batch_max, 1);
         layer->output = layer->index > 0 ? layer[-1].output : session->input;
         break;
     case BM_LAYER_RELU:
@@ -47,7 +47,7 @@ lay_out_layer(struct bm_session *session, struct bm_scalar_layer *layer, struct 
     case BM_LAYER_SOFTMAX_CROSS_ENTROPY:
         break;
     default:
-        layer->output = take_floats(cursor, facts->output_size, session->batch_max);
+        layer->output = take_floats(cursor, facts->output_size, session->core.batch_max);
         break;
     }
     if (facts->kind == BM_LAYER_BATCHNORM) {
@@ -71,8 +71,8 @@ static uint64_t layer_scratch(const struct bm_kit_layer *facts) {
 
 /* Widest gradient that travels back: outputs of the layers from the lowest trainable one on. */
 static uint64_t widest_delta(const struct bm_session *session) {
-    uint64_t widest = session->network.class_count;
-    for (uint32_t i = session->first_trainable; i < session->network.layer_count; i++) {
+    uint64_t widest = session->core.network.class_count;
+    for (uint32_t i = session->first_trainable; i < session->core.network.layer_count; i++) {
         uint64_t size = session->layers[i].facts.output_size;
         widest = size > widest ? size : widest;
     }
@@ -81,9 +81,9 @@ static uint64_t widest_delta(const struct bm_session *session) {
 
 static void lay_out_activations(struct bm_session *session, struct cursor *cursor) {
     uint64_t widest = widest_delta(session);
-    session->input = take_floats(cursor, session->network.input_size, session->batch_max);
+    session->input = take_floats(cursor, session->core.network.input_size, session->core.batch_max);
     session->scratch_count = 0;
-    for (uint32_t i = 0; i < session->network.layer_count; i++) {
+    for (uint32_t i = 0; i < session->core.network.layer_count; i++) {
         uint64_t scratch = layer_scratch(&session->layers[i].facts);
         lay_out_layer(session, &session->layers[i], cursor);
         session->scratch_count =
@@ -92,11 +92,11 @@ static void lay_out_activations(struct bm_session *session, struct cursor *curso
     /* Whole lines, and one more between two threads. */
     session->scratch_count =
         (session->scratch_count / BM_SCALAR_LINE + 2) * (uint64_t)BM_SCALAR_LINE;
-    session->delta[0] = take_floats(cursor, widest, session->batch_max);
-    session->delta[1] = take_floats(cursor, widest, session->batch_max);
-    session->losses = take(cursor, session->batch_max, 1, sizeof(double));
-    session->right = take(cursor, session->batch_max, 1, 1);
-    session->scratch = take_floats(cursor, session->scratch_count, session->thread_count);
+    session->delta[0] = take_floats(cursor, widest, session->core.batch_max);
+    session->delta[1] = take_floats(cursor, widest, session->core.batch_max);
+    session->losses = take(cursor, session->core.batch_max, 1, sizeof(double));
+    session->right = take(cursor, session->core.batch_max, 1, 1);
+    session->scratch = take_floats(cursor, session->scratch_count, session->core.thread_count);
 }
 
 /* Cuts one tensor into chunks; without an array it only counts them. */
@@ -122,7 +122,7 @@ cut_tensor(struct bm_session *session, uint64_t offset, uint64_t count, uint32_t
 static void cut_tensors(struct bm_session *session) {
     session->chunk_count = 0;
     session->tensor_count = 0;
-    for (uint32_t i = 0; i < session->network.layer_count; i++) {
+    for (uint32_t i = 0; i < session->core.network.layer_count; i++) {
         const struct bm_kit_layer *facts = &session->layers[i].facts;
         cut_tensor(session, facts->weight_offset, facts->weight_count,
                    facts->kind != BM_LAYER_BATCHNORM);
@@ -131,17 +131,13 @@ static void cut_tensors(struct bm_session *session) {
 }
 
 static void lay_out_params(struct bm_session *session, struct cursor *cursor) {
-    uint64_t count = session->network.param_count;
+    uint64_t count = session->core.network.param_count;
     session->params = take_floats(cursor, count, 1);
-    for (uint32_t i = 0; i < session->slot_count; i++) {
+    for (uint32_t i = 0; i < session->core.slot_count; i++) {
         session->state[i] = take_floats(cursor, count, 1);
     }
-    session->statistics = take_floats(cursor, session->network.statistics_count, 1);
+    session->statistics = take_floats(cursor, session->core.network.statistics_count, 1);
     session->gradient = take_floats(cursor, count, 1);
-    for (uint32_t split = 0; split < BM_SPLIT_COUNT; split++) {
-        session->scale[split] = take_floats(cursor, session->network.input.channels, 1);
-        session->shift[split] = take_floats(cursor, session->network.input.channels, 1);
-    }
     session->chunks = NULL;
     cut_tensors(session);
     session->chunks = take(cursor, session->chunk_count, 1, sizeof *session->chunks);
@@ -160,8 +156,8 @@ int32_t bm_scalar_lay_out(struct bm_session *session, void *memory, struct bm_er
         return bm_kit_fail(error, BM_STATUS_UNSUPPORTED,
                            "problem.batch_max: expected arrays that can be addressed, found %llu "
                            "images of %llu layers",
-                           (unsigned long long)session->batch_max,
-                           (unsigned long long)session->network.layer_count);
+                           (unsigned long long)session->core.batch_max,
+                           (unsigned long long)session->core.network.layer_count);
     }
     session->memory_bytes = cursor.used;
     return BM_STATUS_OK;

@@ -135,8 +135,8 @@ static void step_lamb(const struct bm_scalar_rule *rule, struct piece p, float r
 static struct piece
 piece_at(struct bm_session *session, uint64_t offset, const float *g, uint64_t count) {
     struct piece piece = {.w = session->params + offset, .g = g, .count = count};
-    piece.m = session->slot_count > 0 ? session->state[0] + offset : NULL;
-    piece.v = session->slot_count > 1 ? session->state[1] + offset : NULL;
+    piece.m = session->core.slot_count > 0 ? session->state[0] + offset : NULL;
+    piece.v = session->core.slot_count > 1 ? session->state[1] + offset : NULL;
     return piece;
 }
 

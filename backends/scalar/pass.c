@@ -56,7 +56,7 @@ static float *input_of(struct bm_session *session, uint32_t index) {
 }
 
 static void forward(struct bm_session *session) {
-    for (uint32_t i = 0; i < session->network.layer_count; i++) {
+    for (uint32_t i = 0; i < session->core.network.layer_count; i++) {
         struct bm_scalar_work work = {.session = session, .layer = &session->layers[i]};
         work.x = input_of(session, i);
         work.y = session->layers[i].output;
@@ -75,7 +75,7 @@ static int32_t is_in_place(uint32_t kind) {
 static void backward(struct bm_session *session) {
     float *now = session->delta[0];
     float *next = session->delta[1];
-    for (uint32_t i = session->network.layer_count - 1; i-- > session->first_trainable;) {
+    for (uint32_t i = session->core.network.layer_count - 1; i-- > session->first_trainable;) {
         struct bm_scalar_work work = {.session = session, .layer = &session->layers[i]};
         uint32_t kind = session->layers[i].facts.kind;
         work.x = input_of(session, i);

@@ -1,11 +1,9 @@
 /* The plugin's table: the device, what it supports, and the life of a session. */
 #include "scalar.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ALIGNMENT 64u
 
@@ -15,98 +13,28 @@ static int32_t device_count(uint32_t *count, struct bm_error *error) {
     return BM_STATUS_OK;
 }
 
-/* The value of "key : value" in the head of /proc/cpuinfo; empty if there is none. */
-static void cpu_fact(const char *head, const char *key, char *value, size_t capacity) {
-    const char *line = strstr(head, key);
-    const char *colon = line != NULL ? strchr(line, ':') : NULL;
-    value[0] = '\0';
-    if (colon != NULL) {
-        const char *text = colon + 1 + strspn(colon + 1, " \t");
-        (void)snprintf(value, capacity, "%.*s", (int)strcspn(text, "\n"), text);
-    }
-}
-
-static void read_cpu(struct bm_device_info *info) {
-    char head[2048];
-    ssize_t length = -1;
-    int file = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
-    if (file >= 0) {
-        length = read(file, head, sizeof head - 1);
-        close(file);
-    }
-    head[length > 0 ? length : 0] = '\0';
-    cpu_fact(head, "model name", info->name, sizeof info->name);
-    cpu_fact(head, "vendor_id", info->vendor, sizeof info->vendor);
-    if (info->name[0] == '\0') {
-        (void)snprintf(info->name, sizeof info->name, "CPU");
-    }
-}
-
-static int32_t check_device(uint32_t device, struct bm_error *error) {
-    return device == 0
-               ? BM_STATUS_OK
-               : bm_kit_fail(error, BM_STATUS_INVALID, "device: expected 0, found %u", device);
-}
-
-static int32_t device_info(uint32_t device, struct bm_device_info *info, struct bm_error *error) {
-    int32_t status = check_device(device, error);
-    if (status == BM_STATUS_OK) {
-        status = bm_kit_struct(info, sizeof *info, "info", error);
-    }
-    if (status != BM_STATUS_OK) {
-        return status;
-    }
-    long pages = sysconf(_SC_PHYS_PAGES);
-    long page_bytes = sysconf(_SC_PAGESIZE);
-    *info = (struct bm_device_info){
-        .size = info->size, .kind = BM_DEVICE_KIND_CPU, .precision_count = 1};
-    info->memory_bytes = pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
-    read_cpu(info);
-    (void)snprintf(info->precisions[0].name, BM_PRECISION_NAME_SIZE, "%s", BM_PRECISION_FLOAT32);
-    info->precisions[0].multiply_roundoff = BM_ROUNDOFF_FLOAT32;
-    info->precisions[0].accumulate_roundoff = BM_ROUNDOFF_FLOAT32;
-    return BM_STATUS_OK;
-}
-
-/* Checks the problem and fills what needs no memory for arrays; the network belongs to `session`
- * also on failure. */
+/* Checks the problem and fills what needs no memory for arrays. */
 static int32_t check_problem(uint32_t device,
                              const struct bm_problem *problem,
                              struct bm_session *session,
                              struct bm_error *error) {
-    static const char *const precisions[] = {BM_PRECISION_FLOAT32, NULL};
-    int32_t status = check_device(device, error);
-    if (status == BM_STATUS_OK) {
-        status = bm_kit_network_init(&session->network, problem, error);
-    }
-    if (status == BM_STATUS_OK) {
-        status = bm_kit_precision(problem, precisions, error);
-    }
-    if (status == BM_STATUS_OK) {
-        status = bm_kit_options(problem, NULL, 0, NULL, error);
-    }
-    if (status != BM_STATUS_OK) {
-        return status;
-    }
-    session->batch_max = problem->batch_max;
-    session->seed = problem->seed;
-    session->optimizer = problem->optimizer;
-    session->slot_count = bm_kit_slot_count(problem->optimizer);
-    session->thread_count = problem->thread_count;
-    return BM_STATUS_OK;
+    int32_t status = bm_kit_cpu_check(device, error);
+    return status == BM_STATUS_OK
+               ? bm_kit_session_init(&session->core, problem, NULL, 0, NULL, error)
+               : status;
 }
 
 static int32_t make_layers(struct bm_session *session, struct bm_error *error) {
-    uint32_t count = session->network.layer_count;
+    uint32_t count = session->core.network.layer_count;
     session->layers = calloc(count, sizeof *session->layers);
     if (session->layers == NULL) {
         return bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for %u layers", count);
     }
     session->first_trainable = count;
     for (uint32_t i = count; i-- > 0;) {
-        session->layers[i].facts = session->network.layers[i];
+        session->layers[i].facts = session->core.network.layers[i];
         session->layers[i].index = i;
-        if (session->network.layers[i].bias_count > 0) {
+        if (session->core.network.layers[i].bias_count > 0) {
             session->first_trainable = i;
         }
     }
@@ -128,9 +56,8 @@ static int32_t measure(uint32_t device,
 static void release(struct bm_session *session) {
     bm_kit_pool_destroy(session->pool);
     free(session->memory);
-    free(session->order);
     free(session->layers);
-    bm_kit_network_deinit(&session->network);
+    bm_kit_session_deinit(&session->core);
 }
 
 static int32_t supports(uint32_t device,
@@ -140,7 +67,7 @@ static int32_t supports(uint32_t device,
     struct bm_session session = {0};
     int32_t status = measure(device, problem, &session, error);
     if (status == BM_STATUS_OK) {
-        *bytes = session.memory_bytes + session.network.layer_count *
+        *bytes = session.memory_bytes + session.core.network.layer_count *
                                             (sizeof *session.layers + sizeof(struct bm_kit_layer));
     }
     release(&session);
@@ -149,11 +76,11 @@ static int32_t supports(uint32_t device,
 
 /* Parameters, state and means start at 0, running variances at 1. */
 static void start(struct bm_session *session) {
-    memset(session->params, 0, session->network.param_count * sizeof(float));
-    for (uint32_t i = 0; i < session->slot_count; i++) {
-        memset(session->state[i], 0, session->network.param_count * sizeof(float));
+    memset(session->params, 0, session->core.network.param_count * sizeof(float));
+    for (uint32_t i = 0; i < session->core.slot_count; i++) {
+        memset(session->state[i], 0, session->core.network.param_count * sizeof(float));
     }
-    for (uint32_t i = 0; i < session->network.layer_count; i++) {
+    for (uint32_t i = 0; i < session->core.network.layer_count; i++) {
         const struct bm_kit_layer *facts = &session->layers[i].facts;
         for (uint32_t c = 0; facts->kind == BM_LAYER_BATCHNORM && c < facts->output.channels; c++) {
             session->statistics[facts->mean_offset + c] = 0;
@@ -178,7 +105,7 @@ static int32_t open_session(uint32_t device,
     status = bm_scalar_lay_out(session, session->memory, error);
     if (status == BM_STATUS_OK) {
         start(session);
-        status = bm_kit_pool_create(session->thread_count, &session->pool, error);
+        status = bm_kit_pool_create(session->core.thread_count, &session->pool, error);
     }
     return status;
 }
@@ -220,9 +147,9 @@ describe(struct bm_session *session, char *text, uint32_t capacity, struct bm_er
                    "update=%s\n"
                    "batch_max=%llu\n"
                    "memory_bytes=%llu\n",
-                   session->thread_count,
-                   bm_scalar_rule_is_local(session->optimizer) ? "fused" : "gradient, apply",
-                   (unsigned long long)session->batch_max,
+                   session->core.thread_count,
+                   bm_scalar_rule_is_local(session->core.optimizer) ? "fused" : "gradient, apply",
+                   (unsigned long long)session->core.batch_max,
                    (unsigned long long)session->memory_bytes);
     return BM_STATUS_OK;
 }
@@ -236,7 +163,7 @@ static const struct bm_plugin plugin = {
     .version = "0.1.0",
     .summary = "readable C in float32, threads, no vector arithmetic",
     .device_count = device_count,
-    .device_info = device_info,
+    .device_info = bm_kit_cpu_info,
     .supports = supports,
     .create = create,
     .destroy = destroy,

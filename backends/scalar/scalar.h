@@ -69,19 +69,14 @@ struct bm_scalar_pass {
 };
 
 struct bm_session {
-    struct bm_kit_network network;
-    struct bm_scalar_layer *layers; /* [network.layer_count] */
+    struct bm_kit_session core;
+    struct bm_scalar_layer *layers; /* [core.network.layer_count] */
     struct bm_kit_pool *pool;
-    void *memory; /* holds every array below but the order */
+    void *memory; /* holds every array below */
     uint64_t memory_bytes;
-    uint64_t batch_max;
-    uint64_t seed;
-    uint32_t optimizer;
-    uint32_t slot_count;
     uint32_t first_trainable; /* the lowest layer that has parameters */
-    uint32_t thread_count;
 
-    float *params; /* [network.param_count], as are gradient and state */
+    float *params; /* [core.network.param_count], as are gradient and state */
     float *gradient;
     float *state[2];
     float *statistics;
@@ -96,15 +91,6 @@ struct bm_session {
     float *ratios; /* [tensor_count] of lars and lamb */
     uint64_t chunk_count;
     uint32_t tensor_count;
-
-    struct bm_data data[BM_SPLIT_COUNT]; /* size 0: not bound */
-    float *scale[BM_SPLIT_COUNT];        /* [channels], copies of the host's, as is shift */
-    float *shift[BM_SPLIT_COUNT];
-    uint32_t *order;
-    uint64_t order_count;
-    uint64_t order_capacity;
-    uint32_t has_gradient;
-    double loss;
     struct bm_scalar_pass pass;
 };
 

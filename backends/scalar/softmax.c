@@ -27,7 +27,7 @@ static double exponential_sum(const float *x, uint32_t class_count, float larges
 /* loss = log(sum_j exp(x[j])) - x[label]; dx[j] = (exp(x[j]) / sum - [j = label]) / divisor */
 static void softmax_image(const struct bm_scalar_work *work, uint64_t b) {
     struct bm_session *session = work->session;
-    uint32_t class_count = session->network.class_count;
+    uint32_t class_count = session->core.network.class_count;
     const float *x = work->x + b * class_count;
     uint32_t label = (uint32_t)label_at(&session->pass, b);
     uint32_t best = first_largest(x, class_count);

@@ -121,6 +121,110 @@ int32_t bm_kit_precision(const struct bm_problem *problem,
 /* Number of state arrays of a rule: 0, 1 or 2. */
 uint32_t bm_kit_slot_count(uint32_t optimizer);
 
+/* ---- Sessions ---- */
+
+/*
+ * What a session knows of its host, for backends whose calls look at arguments on the CPU: the
+ * problem's facts, the bound data, the order. The functions below check everything that plugin.h
+ * asks of a call, so that what is left to a backend is its work.
+ */
+struct bm_kit_session {
+    struct bm_kit_network network;
+    uint32_t optimizer;
+    uint32_t slot_count;
+    uint32_t thread_count;
+    uint32_t has_gradient; /* kept by the backend: 1 after gradient, 0 after update and updates */
+    uint64_t batch_max;
+    uint64_t seed;
+    struct bm_data data[BM_SPLIT_COUNT]; /* size 0: not bound; scale and shift are our copies */
+    float *scales;                       /* [BM_SPLIT_COUNT][2][channels]: the copies */
+    uint32_t *order;
+    uint64_t order_count; /* 0: none set */
+    uint64_t order_capacity;
+    double loss; /* kept by the backend: what wait answers */
+};
+
+/* Checks the whole problem, whose precision must be float32 and whose options must be `known`, and
+ * reads them into values[0 .. known_count). Belongs to the caller: give it back with
+ * bm_kit_session_deinit, also after a failure. */
+int32_t bm_kit_session_init(struct bm_kit_session *session,
+                            const struct bm_problem *problem,
+                            const struct bm_kit_option *known,
+                            uint32_t known_count,
+                            int64_t *values,
+                            struct bm_error *error);
+
+void bm_kit_session_deinit(struct bm_kit_session *session);
+
+/* bind_data and set_order of plugin.h, checks and copies. */
+int32_t bm_kit_session_bind(struct bm_kit_session *session,
+                            uint32_t split,
+                            const struct bm_data *data,
+                            struct bm_error *error);
+int32_t bm_kit_session_order(struct bm_kit_session *session,
+                             const uint32_t *order,
+                             uint64_t count,
+                             struct bm_error *error);
+
+/* The arguments of read_params, write_params and write_gradient. */
+int32_t bm_kit_check_values(const struct bm_kit_session *session,
+                            const char *name,
+                            const float *values,
+                            uint64_t count,
+                            struct bm_error *error);
+
+/* INVALID if `call` needs a gradient and there is none. */
+int32_t bm_kit_check_gradient(const struct bm_kit_session *session,
+                              const char *call,
+                              struct bm_error *error);
+
+/* The arguments of read_state and write_state; *count values belong to the slot. */
+int32_t bm_kit_check_slot(const struct bm_kit_session *session,
+                          uint32_t slot,
+                          const float *values,
+                          uint64_t count,
+                          struct bm_error *error);
+
+/* `slice` and slice_count - 1 more that follow it in the order. */
+int32_t bm_kit_check_slice(const struct bm_kit_session *session,
+                           const struct bm_slice *slice,
+                           uint64_t slice_count,
+                           struct bm_error *error);
+
+int32_t bm_kit_check_hyper(const struct bm_hyper *hyper, struct bm_error *error);
+
+/* The arguments of updates, each of the hyper-parameters included. */
+int32_t bm_kit_check_updates(const struct bm_kit_session *session,
+                             const struct bm_slice *slice,
+                             uint32_t count,
+                             const struct bm_hyper *hyper,
+                             uint32_t hyper_stride,
+                             struct bm_error *error);
+
+/* Number k of the updates of one call: its slice and its hyper-parameters. */
+void bm_kit_nth_update(const struct bm_slice *slice,
+                       const struct bm_hyper *hyper,
+                       uint32_t hyper_stride,
+                       uint32_t k,
+                       struct bm_slice *own,
+                       struct bm_hyper *step);
+
+int32_t bm_kit_check_evaluate(const struct bm_kit_session *session,
+                              uint32_t split,
+                              uint64_t first,
+                              uint64_t count,
+                              uint32_t flags,
+                              struct bm_error *error);
+
+/* ---- The processor as a device ---- */
+
+/* device_info of a backend whose one device, number 0, is the processor, in float32: name, vendor,
+ * memory. */
+int32_t bm_kit_cpu_info(uint32_t device, struct bm_device_info *info, struct bm_error *error);
+
+/* INVALID for any device but 0. */
+int32_t bm_kit_cpu_check(uint32_t device, struct bm_error *error);
+
 /* ---- Dropout ---- */
 
 /* Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11.
