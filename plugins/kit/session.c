@@ -31,7 +31,8 @@ int32_t bm_kit_session_init(struct bm_kit_session *session,
     session->optimizer = problem->optimizer;
     session->slot_count = bm_kit_slot_count(problem->optimizer);
     session->thread_count = problem->thread_count;
-    session->scales = calloc(2 * BM_SPLIT_COUNT, session->network.input.channels * sizeof(float));
+    session->scales =
+        calloc(session->network.input.channels, (size_t)2 * BM_SPLIT_COUNT * sizeof(float));
     return session->scales != NULL
                ? BM_STATUS_OK
                : bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for scale and shift");
