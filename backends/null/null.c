@@ -21,14 +21,8 @@ static int32_t device_count(uint32_t *count, struct bm_error *error) {
     return BM_STATUS_OK;
 }
 
-static int32_t check_device(uint32_t device, struct bm_error *error) {
-    return device == 0
-               ? BM_STATUS_OK
-               : bm_kit_fail(error, BM_STATUS_INVALID, "device: expected 0, found %u", device);
-}
-
 static int32_t device_info(uint32_t device, struct bm_device_info *info, struct bm_error *error) {
-    int32_t status = check_device(device, error);
+    int32_t status = bm_kit_cpu_check(device, error);
     if (status == BM_STATUS_OK) {
         status = bm_kit_struct(info, sizeof *info, "info", error);
     }
@@ -52,7 +46,7 @@ static int32_t check_problem(uint32_t device,
                              struct bm_kit_network *network,
                              struct bm_error *error) {
     static const char *const precisions[] = {BM_PRECISION_FLOAT32, NULL};
-    int32_t status = check_device(device, error);
+    int32_t status = bm_kit_cpu_check(device, error);
     if (status == BM_STATUS_OK) {
         status = bm_kit_network_init(network, problem, error);
     }
