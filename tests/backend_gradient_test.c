@@ -129,7 +129,8 @@ open_network(const struct network *network, uint32_t thread_count, uint32_t floa
                                               .thread_count = thread_count,
                                               .batch_max = 127,
                                               .image_count = 150,
-                                              .float_images = float_images};
+                                              .images =
+                                                  float_images ? BM_TEST_FLOATS : BM_TEST_BYTES};
     return bm_test_session_create(&spec);
 }
 

@@ -151,7 +151,7 @@ static void test_first_maximum(void) {
                                               .thread_count = 1,
                                               .batch_max = 1,
                                               .image_count = 9,
-                                              .float_images = 1};
+                                              .images = BM_TEST_FLOATS};
     struct bm_test_session *test = bm_test_session_create(&spec);
     struct bm_slice slice = bm_test_slice(0, 1, 0, 1);
     double loss = 0;

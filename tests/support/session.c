@@ -13,45 +13,76 @@ const struct bm_plugin *bm_test_plugin(const char *name) {
     return plugin;
 }
 
+const struct bm_plugin *bm_test_backend(int argc, char **argv) {
+    struct bm_error error = {.text = "no reason given"};
+    uint32_t count = 0;
+    TEST_CHECK_MSG(argc == 2, "expected the name of a plugin, found %d arguments", argc - 1);
+    const struct bm_plugin *plugin = bm_test_plugin(argv[1]);
+    if ((plugin->flags & BM_PLUGIN_COMPUTES_NOTHING) != 0) {
+        TEST_SKIP("the plugin says that it computes nothing");
+    }
+    TEST_CHECK_MSG(plugin->device_count(&count, &error) == BM_STATUS_OK, "%s", error.text);
+    if (count == 0) {
+        TEST_SKIP(error.text);
+    }
+    return plugin;
+}
+
+/* Sessions asked for and made, for bm_test_backend_end. */
+static uint32_t sessions_asked;
+static uint32_t sessions_made;
+
+int bm_test_backend_end(void) {
+    TEST_CHECK_MSG(sessions_made > 0 || sessions_asked == 0, "none of %u sessions is supported",
+                   sessions_asked);
+    return 0;
+}
+
 static void *allocate(uint64_t count, size_t size) {
     void *memory = calloc(count + 1, size);
     TEST_CHECK(memory != NULL);
     return memory;
 }
 
-static void make_data(struct bm_test_session *test, const struct bm_test_session_spec *spec) {
-    static const float scale[BM_TEST_CLASSES] = {1 / 255.0f, 1 / 128.0f, 1 / 255.0f, 1 / 200.0f};
-    static const float shift[BM_TEST_CLASSES] = {-0.5f, -0.25f, 0, -0.1f};
-    uint64_t size = (uint64_t)spec->input.channels * spec->input.height * spec->input.width;
-    uint8_t *bytes = allocate(spec->image_count * size, 1);
-    float *floats = allocate(spec->image_count * size, sizeof *floats);
-    int32_t *labels = allocate(spec->image_count, sizeof *labels);
+static void make_images(struct bm_test_session *test, enum bm_test_images images) {
+    static const float scale[BM_TEST_CHANNELS] = {1 / 255.0f, 1 / 128.0f, 1 / 255.0f, 1 / 200.0f};
+    static const float shift[BM_TEST_CHANNELS] = {-0.5f, -0.25f, 0, -0.1f};
+    static const float sparse_shift[BM_TEST_CHANNELS] = {0, -0.25f, 0, -0.1f};
+    struct bm_shape shape = test->model.input;
+    uint64_t count = (uint64_t)shape.channels * shape.height * shape.width * test->data.count;
+    uint8_t *bytes = allocate(count, 1);
+    float *floats = allocate(count, sizeof *floats);
     struct bm_random random;
+    TEST_CHECK(shape.channels <= BM_TEST_CHANNELS);
     bm_random_init(&random, 5, BM_RANDOM_DATA, 0);
-    for (uint64_t i = 0; i < spec->image_count * size; i++) {
-        bytes[i] = (uint8_t)bm_random_u32(&random);
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t word = bm_random_u32(&random);
+        bytes[i] = images != BM_TEST_SPARSE_BYTES || word >> 29 == 0 ? (uint8_t)word : 0;
         floats[i] = (float)bytes[i] / 255.0f - 0.5f;
     }
-    for (uint32_t i = 0; i < spec->image_count; i++) {
-        labels[i] = (int32_t)bm_random_below(&random, BM_TEST_CLASSES);
-    }
-    test->data = (struct bm_data){.size = sizeof test->data,
-                                  .type = BM_DATA_UINT8,
-                                  .count = spec->image_count,
-                                  .images = bytes,
-                                  .labels = labels,
-                                  .scale = scale,
-                                  .shift = shift};
-    if (spec->float_images) {
-        test->data.type = BM_DATA_FLOAT32;
+    test->data.type = images == BM_TEST_FLOATS ? BM_DATA_FLOAT32 : BM_DATA_UINT8;
+    if (images == BM_TEST_FLOATS) {
         test->data.images = floats;
-        test->data.scale = NULL;
-        test->data.shift = NULL;
         free(bytes);
-    } else {
-        free(floats);
+        return;
     }
-    test->order_count = 2 * (uint64_t)spec->image_count;
+    test->data.images = bytes;
+    test->data.scale = scale;
+    test->data.shift = images == BM_TEST_SPARSE_BYTES ? sparse_shift : shift;
+    free(floats);
+}
+
+static void make_data(struct bm_test_session *test, const struct bm_test_session_spec *spec) {
+    int32_t *labels = allocate(spec->image_count, sizeof *labels);
+    struct bm_random random;
+    test->data =
+        (struct bm_data){.size = sizeof test->data, .count = spec->image_count, .labels = labels};
+    make_images(test, spec->images);
+    bm_random_init(&random, 5, BM_RANDOM_DATA, 1);
+    for (uint32_t i = 0; i < spec->image_count; i++) {
+        labels[i] = (int32_t)bm_random_below(&random, test->model.class_count);
+    }
+    test->order_count = spec->order_count > 0 ? spec->order_count : 2 * (uint64_t)spec->image_count;
     test->order = allocate(test->order_count, sizeof *test->order);
     for (uint64_t i = 0; i < test->order_count; i++) {
         test->order[i] = bm_random_below(&random, spec->image_count);
@@ -72,11 +103,22 @@ static void make_params(struct bm_test_session *test) {
     }
 }
 
-static void make_session(struct bm_test_session *test) {
+/* UNSUPPORTED leaves no session; any other failure ends the test. */
+static int32_t create(struct bm_test_session *test) {
+    struct bm_error *error = &test->error;
+    uint64_t bytes = 0;
+    int32_t status = test->plugin->supports(0, &test->problem, &bytes, error);
+    if (status == BM_STATUS_OK) {
+        status = test->plugin->create(0, &test->problem, &test->session, error);
+    }
+    TEST_CHECK_MSG(status == BM_STATUS_OK || status == BM_STATUS_UNSUPPORTED, "%s", error->text);
+    TEST_CHECK((status == BM_STATUS_OK) == (test->session != NULL));
+    return status;
+}
+
+static void fill_session(struct bm_test_session *test) {
     const struct bm_plugin *plugin = test->plugin;
     struct bm_error *error = &test->error;
-    TEST_CHECK_MSG(plugin->create(0, &test->problem, &test->session, error) == 0, "%s",
-                   error->text);
     for (uint32_t split = 0; split < BM_SPLIT_COUNT; split++) {
         TEST_CHECK_MSG(plugin->bind_data(test->session, split, &test->data, error) == 0, "%s",
                        error->text);
@@ -87,16 +129,7 @@ static void make_session(struct bm_test_session *test) {
                    "%s", error->text);
 }
 
-struct bm_test_session *bm_test_session_create(const struct bm_test_session_spec *spec) {
-    struct bm_test_session *test = allocate(1, sizeof *test);
-    test->plugin = bm_test_plugin(spec->plugin);
-    TEST_CHECK_MSG(bm_model_parse("test", spec->layers, spec->input, BM_TEST_CLASSES, &test->model,
-                                  &test->error) == BM_STATUS_OK,
-                   "%s", test->error.text);
-    test->param_count = bm_model_param_count(&test->model);
-    test->statistics_count = bm_model_statistics_count(&test->model);
-    test->params = allocate(test->param_count, sizeof(float));
-    test->found = allocate(test->param_count, sizeof(float));
+static void make_problem(struct bm_test_session *test, const struct bm_test_session_spec *spec) {
     test->problem = (struct bm_problem){.size = sizeof test->problem,
                                         .layer_count = test->model.layer_count,
                                         .layer_stride = sizeof(struct bm_layer),
@@ -109,9 +142,36 @@ struct bm_test_session *bm_test_session_create(const struct bm_test_session_spec
                                         .seed = UINT64_C(0x123456789abcdef),
                                         .layers = test->model.layers,
                                         .precision = BM_PRECISION_FLOAT32};
+}
+
+struct bm_test_session *bm_test_session_try(const struct bm_test_session_spec *spec) {
+    struct bm_test_session *test = allocate(1, sizeof *test);
+    uint32_t class_count = spec->class_count > 0 ? spec->class_count : BM_TEST_CLASSES;
+    test->plugin = bm_test_plugin(spec->plugin);
+    TEST_CHECK_MSG(bm_model_parse("test", spec->layers, spec->input, class_count, &test->model,
+                                  &test->error) == BM_STATUS_OK,
+                   "%s", test->error.text);
+    test->param_count = bm_model_param_count(&test->model);
+    test->statistics_count = bm_model_statistics_count(&test->model);
+    test->params = allocate(test->param_count, sizeof(float));
+    test->found = allocate(test->param_count, sizeof(float));
+    make_problem(test, spec);
     make_data(test, spec);
     make_params(test);
-    make_session(test);
+    sessions_asked++;
+    if (create(test) == BM_STATUS_UNSUPPORTED) {
+        (void)printf("unsupported: \"%s\": %s\n", spec->layers, test->error.text);
+        bm_test_session_destroy(test);
+        return NULL;
+    }
+    sessions_made++;
+    fill_session(test);
+    return test;
+}
+
+struct bm_test_session *bm_test_session_create(const struct bm_test_session_spec *spec) {
+    struct bm_test_session *test = bm_test_session_try(spec);
+    TEST_CHECK(test != NULL);
     return test;
 }
 
@@ -137,4 +197,15 @@ struct bm_slice bm_test_slice(uint64_t first, uint64_t count, uint32_t flags, ui
                              .count = count,
                              .update = update,
                              .divisor = (double)count};
+}
+
+int32_t bm_test_update(struct bm_test_session *test,
+                       const struct bm_slice *slice,
+                       const struct bm_hyper *hyper) {
+    const struct bm_plugin *plugin = test->plugin;
+    if (plugin->update != NULL) {
+        return plugin->update(test->session, slice, hyper, &test->error);
+    }
+    int32_t status = plugin->gradient(test->session, slice, &test->error);
+    return status == BM_STATUS_OK ? plugin->apply(test->session, hyper, &test->error) : status;
 }
