@@ -1,5 +1,6 @@
-/* The nine rules against the float64 reference, the fused update against its two halves, and
- * several updates in one call against as many calls, bit for bit. */
+/* The nine rules on a backend against the float64 reference: gradient and apply, the fused update,
+ * several steps in a row. Several updates in one call have the bits of as many calls, and so has a
+ * replay that is waited for. */
 #include "reference.h"
 #include "session.h"
 #include "test.h"
@@ -7,18 +8,38 @@
 #include <math.h>
 
 #define UPDATES 4u
+#define BATCH 31u
 
-static struct bm_test_session *open_rule(uint32_t optimizer, uint32_t thread_count) {
-    const struct bm_test_session_spec spec = {
-        .plugin = "scalar",
-        .layers =
-            "conv 6 3x3 pad 1, batchnorm, relu, maxpool 2, dense 65, relu, dropout 0.3, dense 4",
-        .input = {2, 8, 8},
-        .optimizer = optimizer,
-        .thread_count = thread_count,
-        .batch_max = 33,
-        .image_count = 100};
-    return bm_test_session_create(&spec);
+struct network {
+    const char *layers;
+    struct bm_shape input;
+    uint32_t class_count;
+};
+
+/* All layers that have parameters; the others are for backends that lack some of them. */
+static const struct network networks[] = {
+    {"conv 6 3x3 pad 1, batchnorm, relu, maxpool 2, dense 65, relu, dropout 0.3, dense 4",
+     {2, 8, 8},
+     4},
+    {"dense 65, batchnorm, relu, dense 10", {1, 5, 7}, 10},
+    {"dense 13, relu, dense 10", {1, 1, 17}, 10},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static struct bm_test_session *open_rule(const char *plugin,
+                                         const struct network *network,
+                                         uint32_t optimizer,
+                                         uint32_t thread_count) {
+    const struct bm_test_session_spec spec = {.plugin = plugin,
+                                              .layers = network->layers,
+                                              .input = network->input,
+                                              .class_count = network->class_count,
+                                              .optimizer = optimizer,
+                                              .thread_count = thread_count,
+                                              .batch_max = 33,
+                                              .image_count = 100};
+    return bm_test_session_try(&spec);
 }
 
 static struct bm_hyper hyper_of(uint32_t optimizer, uint64_t update) {
@@ -27,153 +48,286 @@ static struct bm_hyper hyper_of(uint32_t optimizer, uint64_t update) {
     return hyper;
 }
 
-static double *widen(const float *values, uint64_t count) {
-    double *wide = calloc(count, sizeof *wide);
-    TEST_CHECK(wide != NULL);
-    for (uint64_t i = 0; i < count; i++) {
-        wide[i] = (double)values[i];
+/* A call must succeed; what it says otherwise is shown. */
+#define CALL(test, call) TEST_CHECK_MSG((call) == BM_STATUS_OK, "%s", (test)->error.text)
+
+static void read_params(struct bm_test_session *test) {
+    CALL(test,
+         test->plugin->read_params(test->session, test->found, test->param_count, &test->error));
+}
+
+static void read_slot(struct bm_test_session *test, uint32_t slot) {
+    CALL(test, test->plugin->read_state(test->session, slot, test->found, test->param_count,
+                                        &test->error));
+}
+
+/* ---- One step against the reference ---- */
+
+/* What a step starts from, then what the reference makes of it; arrays of [param_count]. */
+struct step {
+    uint32_t optimizer;
+    uint32_t slot_count;
+    struct bm_hyper hyper;
+    struct bm_slice slice;
+    double *gradient;
+    double *params;
+    double *param_bound;
+    double *state[BM_STATE_SLOT_MAX];
+    double *state_bound[BM_STATE_SLOT_MAX];
+};
+
+static void init_step(struct step *step, uint32_t optimizer, uint64_t update, uint64_t count) {
+    *step = (struct step){.optimizer = optimizer,
+                          .slot_count = bm_optimizer_slot_count(optimizer),
+                          .hyper = hyper_of(optimizer, update),
+                          .slice = bm_test_slice(update, 33, 0, update)};
+    double *all = calloc(count, (3 + 2 * BM_STATE_SLOT_MAX) * sizeof *all);
+    TEST_CHECK(all != NULL);
+    step->params = all;
+    step->gradient = all + count;
+    step->param_bound = all + 2 * count;
+    for (uint32_t i = 0; i < step->slot_count; i++) {
+        step->state[i] = all + (3 + i) * count;
+        step->state_bound[i] = all + (3 + BM_STATE_SLOT_MAX + i) * count;
     }
-    return wide;
 }
 
-static double *read_slot(struct bm_test_session *test, uint32_t slot) {
-    TEST_CHECK(test->plugin->read_state(test->session, slot, test->found, test->param_count,
-                                        &test->error) == BM_STATUS_OK);
-    return widen(test->found, test->param_count);
+static void deinit_step(struct step *step) {
+    free(step->params);
 }
 
-static void compare(const char *what,
-                    uint32_t optimizer,
-                    const float *found,
+static void widen(const struct bm_test_session *test, double *wide) {
+    for (uint64_t i = 0; i < test->param_count; i++) {
+        wide[i] = (double)test->found[i];
+    }
+}
+
+/* State that cannot be read is that of the first step: 0. */
+static void read_start(struct bm_test_session *test, struct step *step) {
+    read_params(test);
+    widen(test, step->params);
+    for (uint32_t i = 0; i < step->slot_count && test->plugin->read_state != NULL; i++) {
+        read_slot(test, i);
+        widen(test, step->state[i]);
+    }
+}
+
+/* From the start of the step and its gradient to its end. */
+static void make_expected(struct bm_test_session *test, struct step *step, const double *bound) {
+    bm_reference_apply_bound(&test->model, step->optimizer, &step->hyper, step->gradient, bound,
+                             step->params, (const double *const *)step->state, step->param_bound,
+                             step->state_bound);
+    bm_reference_apply(&test->model, step->optimizer, &step->hyper, step->gradient, step->params,
+                       step->state);
+}
+
+static void compare(const struct bm_test_session *test,
+                    const struct step *step,
+                    const char *what,
                     const double *expected,
-                    const double *bound,
-                    uint64_t count) {
-    for (uint64_t i = 0; i < count; i++) {
-        TEST_CHECK_MSG(fabs((double)found[i] - expected[i]) <= bound[i],
-                       "%s after %s [%llu]: %.9g, expected %.9g +- %g", what,
-                       bm_optimizer_names[optimizer], (unsigned long long)i, (double)found[i],
-                       expected[i], bound[i]);
+                    const double *bound) {
+    for (uint64_t i = 0; i < test->param_count; i++) {
+        TEST_CHECK_MSG(fabs((double)test->found[i] - expected[i]) <= bound[i],
+                       "%s after %s %llu [%llu]: %.9g, expected %.9g +- %g", what,
+                       bm_optimizer_names[step->optimizer], (unsigned long long)step->hyper.update,
+                       (unsigned long long)i, (double)test->found[i], expected[i], bound[i]);
     }
 }
 
-/* One step from wherever the session is. */
-static void check_step(struct bm_test_session *test, uint32_t optimizer, uint64_t update) {
-    struct bm_hyper hyper = hyper_of(optimizer, update);
-    struct bm_slice slice = bm_test_slice(update, 33, 0, update);
-    uint32_t slots = bm_optimizer_slot_count(optimizer);
-    uint64_t count = test->param_count;
-    double *state[BM_STATE_SLOT_MAX] = {NULL, NULL};
-    double *state_bound[BM_STATE_SLOT_MAX] = {NULL, NULL};
-    double *param_bound = calloc(count, sizeof *param_bound);
-    TEST_CHECK(test->plugin->gradient(test->session, &slice, &test->error) == BM_STATUS_OK);
-    TEST_CHECK(test->plugin->read_gradient(test->session, test->found, count, &test->error) == 0);
-    double *gradient = widen(test->found, count);
-    TEST_CHECK(test->plugin->read_params(test->session, test->found, count, &test->error) == 0);
-    double *params = widen(test->found, count);
-    for (uint32_t i = 0; i < slots; i++) {
-        state[i] = read_slot(test, i);
-        state_bound[i] = calloc(count, sizeof(double));
+static void compare_end(struct bm_test_session *test, const struct step *step) {
+    read_params(test);
+    compare(test, step, "params", step->params, step->param_bound);
+    for (uint32_t i = 0; i < step->slot_count && test->plugin->read_state != NULL; i++) {
+        read_slot(test, i);
+        compare(test, step, "state", step->state[i], step->state_bound[i]);
     }
-    bm_reference_apply_bound(&test->model, optimizer, &hyper, gradient, NULL, params,
-                             (const double *const *)state, param_bound, state_bound);
-    bm_reference_apply(&test->model, optimizer, &hyper, gradient, params, state);
-    TEST_CHECK(test->plugin->apply(test->session, &hyper, &test->error) == BM_STATUS_OK);
-    TEST_CHECK(test->plugin->read_params(test->session, test->found, count, &test->error) == 0);
-    compare("params", optimizer, test->found, params, param_bound, count);
-    for (uint32_t i = 0; i < slots; i++) {
-        TEST_CHECK(test->plugin->read_state(test->session, i, test->found, count, &test->error) ==
-                   0);
-        compare("state", optimizer, test->found, state[i], state_bound[i], count);
-        free(state[i]);
-        free(state_bound[i]);
-    }
-    free(params);
-    free(gradient);
-    free(param_bound);
 }
 
-static void test_rule(uint32_t optimizer) {
-    struct bm_test_session *test = open_rule(optimizer, 2);
-    for (uint64_t update = 1; update <= 3; update++) {
-        check_step(test, optimizer, update);
+/* Gradient and apply from wherever the session is, with the gradient that it has made itself. */
+static void check_apply(struct bm_test_session *test, uint32_t optimizer, uint64_t update) {
+    struct step step;
+    init_step(&step, optimizer, update, test->param_count);
+    CALL(test, test->plugin->gradient(test->session, &step.slice, &test->error));
+    CALL(test,
+         test->plugin->read_gradient(test->session, test->found, test->param_count, &test->error));
+    widen(test, step.gradient);
+    read_start(test, &step);
+    make_expected(test, &step, NULL);
+    CALL(test, test->plugin->apply(test->session, &step.hyper, &test->error));
+    compare_end(test, &step);
+    deinit_step(&step);
+}
+
+/* The gradient of a fused update is not seen: it is the reference's, give or take its bound. */
+static void check_update(struct bm_test_session *test, uint32_t optimizer, uint64_t update) {
+    struct bm_reference reference;
+    struct step step;
+    init_step(&step, optimizer, update, test->param_count);
+    read_start(test, &step);
+    read_params(test); /* `found` may hold state */
+    const struct bm_reference_request request = {.model = &test->model,
+                                                 .data = &test->data,
+                                                 .order = test->order + step.slice.first,
+                                                 .count = step.slice.count,
+                                                 .divisor = step.slice.divisor,
+                                                 .update = update,
+                                                 .seed = test->problem.seed,
+                                                 .thread_count = 2,
+                                                 .multiply_roundoff = BM_ROUNDOFF_FLOAT32,
+                                                 .accumulate_roundoff = BM_ROUNDOFF_FLOAT32,
+                                                 .params = test->found};
+    CALL(test, bm_reference_gradient(&request, &reference, &test->error));
+    memcpy(step.gradient, reference.gradient, test->param_count * sizeof *step.gradient);
+    make_expected(test, &step, reference.bound);
+    CALL(test, test->plugin->update(test->session, &step.slice, &step.hyper, &test->error));
+    compare_end(test, &step);
+    bm_reference_free(&reference);
+    deinit_step(&step);
+}
+
+typedef void check_step(struct bm_test_session *test, uint32_t optimizer, uint64_t update);
+
+/* From state that cannot be read only the first step can be foreseen. */
+static uint64_t steps_of(const struct bm_test_session *test, uint32_t optimizer) {
+    return test->plugin->read_state != NULL || bm_optimizer_slot_count(optimizer) == 0 ? UPDATES
+                                                                                       : 1;
+}
+
+static void test_steps(struct bm_test_session *test, uint32_t optimizer, check_step *check) {
+    for (uint64_t update = 1; update <= steps_of(test, optimizer); update++) {
+        check(test, optimizer, update);
     }
-    bm_test_session_destroy(test);
 }
 
 /* A zero norm gives ratio 1: all weights 0. */
-static void test_zero_norm(uint32_t optimizer) {
-    struct bm_test_session *test = open_rule(optimizer, 1);
-    memset(test->params, 0, test->param_count * sizeof *test->params);
-    TEST_CHECK(test->plugin->write_params(test->session, test->params, test->param_count,
-                                          &test->error) == BM_STATUS_OK);
-    check_step(test, optimizer, 1);
-    bm_test_session_destroy(test);
+static void test_zero_norm(struct bm_test_session *test, uint32_t optimizer) {
+    float *zeros = calloc(test->param_count, sizeof *zeros);
+    TEST_CHECK(zeros != NULL);
+    CALL(test, test->plugin->write_params(test->session, zeros, test->param_count, &test->error));
+    free(zeros);
+    check_apply(test, optimizer, 1);
 }
+
+/* ---- The same calls, the same bits ---- */
 
 enum route { ROUTE_TWO_CALLS, ROUTE_UPDATE, ROUTE_UPDATES };
 
-static void walk(struct bm_test_session *test, enum route route, uint32_t optimizer) {
+static int has_route(const struct bm_plugin *plugin, enum route route) {
+    return route == ROUTE_TWO_CALLS || (route == ROUTE_UPDATE && plugin->update != NULL) ||
+           (route == ROUTE_UPDATES && plugin->updates != NULL);
+}
+
+static void walk(struct bm_test_session *test, enum route route, uint32_t optimizer, int waits) {
+    const struct bm_plugin *plugin = test->plugin;
     struct bm_hyper hyper[UPDATES];
-    struct bm_slice slice = bm_test_slice(3, 31, 0, 1);
+    struct bm_slice slice = bm_test_slice(3, BATCH, 0, 1);
     for (uint32_t k = 0; k < UPDATES; k++) {
         hyper[k] = hyper_of(optimizer, k + 1);
     }
-    if (route == ROUTE_UPDATES) {
-        TEST_CHECK(test->plugin->updates(test->session, &slice, UPDATES, hyper, sizeof hyper[0],
-                                         &test->error) == BM_STATUS_OK);
-        return;
-    }
-    for (uint32_t k = 0; k < UPDATES; k++) {
-        struct bm_slice own = bm_test_slice(3 + 31 * (uint64_t)k, 31, 0, 1 + (uint64_t)k);
+    for (uint32_t k = 0; k < UPDATES && route != ROUTE_UPDATES; k++) {
+        struct bm_slice own = bm_test_slice(3 + BATCH * (uint64_t)k, BATCH, 0, 1 + (uint64_t)k);
         if (route == ROUTE_UPDATE) {
-            TEST_CHECK(test->plugin->update(test->session, &own, &hyper[k], &test->error) == 0);
+            CALL(test, plugin->update(test->session, &own, &hyper[k], &test->error));
         } else {
-            TEST_CHECK(test->plugin->gradient(test->session, &own, &test->error) == 0);
-            TEST_CHECK(test->plugin->apply(test->session, &hyper[k], &test->error) == 0);
+            CALL(test, plugin->gradient(test->session, &own, &test->error));
+            CALL(test, plugin->apply(test->session, &hyper[k], &test->error));
+        }
+        if (waits) {
+            CALL(test, plugin->wait(test->session, NULL, &test->error));
+        }
+    }
+    if (route == ROUTE_UPDATES) {
+        CALL(test,
+             plugin->updates(test->session, &slice, UPDATES, hyper, sizeof hyper[0], &test->error));
+    }
+}
+
+static void compare_bits(struct bm_test_session *first,
+                         struct bm_test_session *other,
+                         const char *what,
+                         uint32_t optimizer) {
+    TEST_CHECK_MSG(memcmp(first->found, other->found, first->param_count * sizeof(float)) == 0,
+                   "%s of %s, %u parameters, %u threads", what, bm_optimizer_names[optimizer],
+                   (unsigned)first->param_count, first->problem.thread_count);
+}
+
+/* Two ways to the same place end at the same loss, parameters and state. */
+static void
+compare_sessions(struct bm_test_session *first, struct bm_test_session *other, uint32_t optimizer) {
+    double losses[2] = {-1, -2};
+    CALL(first, first->plugin->wait(first->session, &losses[0], &first->error));
+    CALL(other, other->plugin->wait(other->session, &losses[1], &other->error));
+    TEST_CHECK_MSG(losses[0] == losses[1], "%.17g, expected %.17g", losses[1], losses[0]);
+    read_params(first);
+    read_params(other);
+    compare_bits(first, other, "params", optimizer);
+    TEST_CHECK(memcmp(first->found, first->params, first->param_count * sizeof(float)) != 0);
+    for (uint32_t slot = 0; slot < bm_optimizer_slot_count(optimizer); slot++) {
+        if (first->plugin->read_state != NULL) {
+            read_slot(first, slot);
+            read_slot(other, slot);
+            compare_bits(first, other, "state", optimizer);
         }
     }
 }
 
-/* The three routes, and 1, 2 and 3 threads, end at the same parameters, state and loss. */
-static void test_routes(uint32_t optimizer) {
-    struct bm_test_session *first = open_rule(optimizer, 1);
-    double first_loss = -1;
-    walk(first, ROUTE_TWO_CALLS, optimizer);
-    TEST_CHECK(first->plugin->wait(first->session, &first_loss, &first->error) == BM_STATUS_OK);
-    for (uint32_t threads = 1; threads <= 3; threads++) {
-        for (enum route route = ROUTE_TWO_CALLS; route <= ROUTE_UPDATES; route++) {
-            struct bm_test_session *other = open_rule(optimizer, threads);
-            size_t bytes = first->param_count * sizeof(float);
-            double loss = -2;
-            walk(other, route, optimizer);
-            TEST_CHECK(other->plugin->wait(other->session, &loss, &other->error) == 0);
-            TEST_CHECK_MSG(loss == first_loss, "%.17g, expected %.17g", loss, first_loss);
-            first->plugin->read_params(first->session, first->found, first->param_count,
-                                       &first->error);
-            other->plugin->read_params(other->session, other->found, other->param_count,
-                                       &other->error);
-            TEST_CHECK_MSG(memcmp(first->found, other->found, bytes) == 0,
-                           "params of %s, route %d, %u threads", bm_optimizer_names[optimizer],
-                           (int)route, threads);
-            TEST_CHECK(memcmp(first->found, first->params, bytes) != 0);
-            for (uint32_t slot = 0; slot < bm_optimizer_slot_count(optimizer); slot++) {
-                first->plugin->read_state(first->session, slot, first->found, first->param_count,
-                                          &first->error);
-                other->plugin->read_state(other->session, slot, other->found, other->param_count,
-                                          &other->error);
-                TEST_CHECK(memcmp(first->found, other->found, bytes) == 0);
-            }
-            bm_test_session_destroy(other);
-        }
+static void test_pair(const char *plugin,
+                      const struct network *network,
+                      uint32_t optimizer,
+                      uint32_t thread_count,
+                      enum route first_route,
+                      enum route other_route) {
+    struct bm_test_session *first = open_rule(plugin, network, optimizer, thread_count);
+    struct bm_test_session *other = open_rule(plugin, network, optimizer, thread_count);
+    TEST_CHECK(first != NULL && other != NULL);
+    if (has_route(first->plugin, first_route) && has_route(first->plugin, other_route)) {
+        walk(first, first_route, optimizer, 0);
+        walk(other, other_route, optimizer, 1);
+        compare_sessions(first, other, optimizer);
     }
     bm_test_session_destroy(first);
+    bm_test_session_destroy(other);
 }
 
-int main(void) {
-    for (uint32_t optimizer = 0; optimizer < BM_OPTIMIZER_COUNT; optimizer++) {
-        test_rule(optimizer);
-        test_zero_norm(optimizer);
-        test_routes(optimizer);
+/* Each route against itself with waits between, and many updates in one call against as many. */
+static void
+test_bits(const char *plugin, const struct network *network, uint32_t optimizer, uint32_t threads) {
+    for (enum route route = ROUTE_TWO_CALLS; route <= ROUTE_UPDATES; route++) {
+        test_pair(plugin, network, optimizer, threads, route, route);
     }
-    return 0;
+    test_pair(plugin, network, optimizer, threads, ROUTE_UPDATES, ROUTE_UPDATE);
+}
+
+/* ---- All of it ---- */
+
+static void test_rule(const char *plugin, const struct network *network, uint32_t optimizer) {
+    struct bm_test_session *stepped = open_rule(plugin, network, optimizer, 2);
+    if (stepped == NULL) {
+        return;
+    }
+    test_steps(stepped, optimizer, check_apply);
+    bm_test_session_destroy(stepped);
+    if (bm_test_plugin(plugin)->update != NULL) {
+        struct bm_test_session *fused = open_rule(plugin, network, optimizer, 3);
+        TEST_CHECK(fused != NULL);
+        test_steps(fused, optimizer, check_update);
+        bm_test_session_destroy(fused);
+    }
+    struct bm_test_session *zeroed = open_rule(plugin, network, optimizer, 1);
+    TEST_CHECK(zeroed != NULL);
+    test_zero_norm(zeroed, optimizer);
+    bm_test_session_destroy(zeroed);
+    for (uint32_t threads = 1; threads <= 3; threads++) {
+        test_bits(plugin, network, optimizer, threads);
+    }
+}
+
+int main(int argc, char **argv) {
+    const char *plugin = bm_test_backend(argc, argv)->name;
+    for (uint32_t optimizer = 0; optimizer < BM_OPTIMIZER_COUNT; optimizer++) {
+        for (size_t i = 0; i < COUNT(networks); i++) {
+            test_rule(plugin, &networks[i], optimizer);
+        }
+    }
+    return bm_test_backend_end();
 }
