@@ -1,7 +1,11 @@
 #include "place.h"
 
+#include "error.h"
+
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int bm_place_program(char *folder, size_t capacity) {
@@ -52,4 +56,24 @@ int bm_place_installed_plugins(char *folder, size_t capacity) {
 
 int bm_place_installed_presets(char *folder, size_t capacity) {
     return bm_place_program(folder, capacity) && append(folder, capacity, BM_PRESETS_FROM_PROGRAM);
+}
+
+int32_t bm_place_make_folders(const char *folder, struct bm_error *error) {
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s", folder);
+    for (char *c = path + 1;; c++) {
+        char kept = *c;
+        if (kept != '/' && kept != '\0') {
+            continue;
+        }
+        *c = '\0';
+        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+            return bm_fail_errno(error, BM_STATUS_INVALID, "%s: cannot make this folder", path);
+        }
+        *c = kept;
+        if (kept == '\0') {
+            break;
+        }
+    }
+    return BM_STATUS_OK;
 }

@@ -1,7 +1,9 @@
 /* Where this program lies, and from there its plugins and presets: a build tree and an installed
- * tree may both be moved. */
+ * tree may both be moved. And making the folders that files go to. */
 #ifndef BM_PLACE_H
 #define BM_PLACE_H
+
+#include <batchmark/plugin.h>
 
 #include <stddef.h>
 
@@ -16,5 +18,9 @@ int bm_place_build_tree(char *folder, size_t capacity);
  * if the program's folder is not known. */
 int bm_place_installed_plugins(char *folder, size_t capacity);
 int bm_place_installed_presets(char *folder, size_t capacity);
+
+/* Makes a folder and those above it, as far as they are missing. INVALID, naming the first that
+ * cannot be made. */
+int32_t bm_place_make_folders(const char *folder, struct bm_error *error);
 
 #endif

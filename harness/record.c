@@ -2,6 +2,7 @@
 
 #include "environment.h"
 #include "error.h"
+#include "place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,26 +16,6 @@
 #define LINE_BYTES_MAX (16u << 20)
 
 /* ---- Where ---- */
-
-static int32_t make_folders(const char *folder, struct bm_error *error) {
-    char path[BM_PATH_SIZE];
-    (void)snprintf(path, sizeof path, "%s", folder);
-    for (char *c = path + 1;; c++) {
-        char kept = *c;
-        if (kept != '/' && kept != '\0') {
-            continue;
-        }
-        *c = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-            return bm_fail_errno(error, BM_STATUS_INVALID, "%s: cannot make this folder", path);
-        }
-        *c = kept;
-        if (kept == '\0') {
-            break;
-        }
-    }
-    return BM_STATUS_OK;
-}
 
 static void default_folder(const struct bm_options *options, char *folder, size_t capacity) {
     char machine[BM_NAME_SIZE];
@@ -74,7 +55,7 @@ int32_t bm_record_path(const struct bm_options *options,
     if (length < 0 || (uint32_t)length >= capacity) {
         return bm_fail(error, BM_STATUS_INVALID, "%s: expected a shorter path", folder);
     }
-    return make_folders(folder, error);
+    return bm_place_make_folders(folder, error);
 }
 
 /* ---- Writing ---- */
