@@ -207,6 +207,16 @@ double bm_model_gradient_flops(const struct bm_model *model) {
     return flops;
 }
 
+/* ---- Bytes ---- */
+
+double bm_model_update_bytes(const struct bm_model *model, uint32_t slot_count) {
+    return sizeof(float) * (3.0 + 2.0 * slot_count) * (double)bm_model_param_count(model);
+}
+
+double bm_model_working_bytes(const struct bm_model *model, uint32_t slot_count) {
+    return sizeof(float) * (1.0 + slot_count) * (double)bm_model_param_count(model);
+}
+
 /* ---- Start ---- */
 
 static void
