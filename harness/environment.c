@@ -175,6 +175,66 @@ uint32_t bm_environment_cores(void) {
     return cores == 0 ? 1 : cores;
 }
 
+/* ---- Caches ---- */
+
+static int cache_line(int index, const char *name, char *line, size_t capacity) {
+    char path[96];
+    (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+    return read_line(path, line, capacity);
+}
+
+/* "1024K" or "32M"; 0 if it is something else. */
+static uint64_t parse_size(const char *text) {
+    char *end = NULL;
+    uint64_t size = strtoull(text, &end, 10);
+    return *end == 'K' ? size << 10 : *end == 'M' ? size << 20 : 0;
+}
+
+/* Processors of a list like "0-3,8"; at least 1. */
+static uint32_t count_processors(const char *list) {
+    unsigned long count = 0;
+    for (const char *item = list; item != NULL && *item != '\0';) {
+        char *end = NULL;
+        unsigned long first = strtoul(item, &end, 10);
+        unsigned long last = *end == '-' ? strtoul(end + 1, NULL, 10) : first;
+        count += last >= first ? last - first + 1 : 1;
+        item = strchr(item, ',');
+        item = item == NULL ? NULL : item + 1;
+    }
+    return count > 0 ? (uint32_t)count : 1;
+}
+
+/* What the C library knows where the kernel shows nothing. */
+static uint64_t library_cache(uint32_t level) {
+    long size = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE) && defined(_SC_LEVEL3_CACHE_SIZE)
+    size = level == 2   ? sysconf(_SC_LEVEL2_CACHE_SIZE)
+           : level == 3 ? sysconf(_SC_LEVEL3_CACHE_SIZE)
+                        : 0;
+#else
+    (void)level;
+#endif
+    return size > 0 ? (uint64_t)size : 0;
+}
+
+uint64_t bm_environment_cache(uint32_t level, uint32_t *sharers) {
+    char line[256];
+    char type[32];
+    *sharers = 1;
+    for (int i = 0; cache_line(i, "level", line, sizeof line); i++) {
+        if (strtoul(line, NULL, 10) != level || !cache_line(i, "type", type, sizeof type) ||
+            strcmp(type, "Instruction") == 0 || !cache_line(i, "size", line, sizeof line)) {
+            continue;
+        }
+        uint64_t size = parse_size(line);
+        if (cache_line(i, "shared_cpu_list", line, sizeof line)) {
+            *sharers = count_processors(line);
+        }
+        return size;
+    }
+    return library_cache(level);
+}
+
 /* ---- Memory ---- */
 
 static uint64_t meminfo_available(void) {

@@ -16,6 +16,10 @@ json_t *bm_environment_build(void);
 /* Cores this process may use: affinity, then the cgroup's quota rounded up. At least 1. */
 uint32_t bm_environment_cores(void);
 
+/* Size in bytes of the first processor's data or unified cache of a level, and how many processors
+ * share it (at least 1); 0 if there is none or it is not known. */
+uint64_t bm_environment_cache(uint32_t level, uint32_t *sharers);
+
 /* Bytes of memory that this process could still get without swapping: the system's available
  * memory, or what its cgroup leaves of its limit if that is less. UINT64_MAX if unknown. */
 uint64_t bm_environment_memory_available(void);
