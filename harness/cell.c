@@ -1,5 +1,7 @@
 #include "cell.h"
 
+#include "reference.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -108,6 +110,56 @@ static json_t *check_json(const struct bm_cell *cell) {
                      cell->apply_ratio, "update_ratio", cell->update_ratio);
 }
 
+/* Why a cell has no bound; NULL if it has one. */
+static const char *why_unbound(const struct bm_cell *cell) {
+    const struct bm_case *of = cell->of;
+    json_int_t kind = json_integer_value(json_object_get(cell->row->device, "kind"));
+    if (cell->row->device == NULL) {
+        return "no device";
+    }
+    if (kind != (json_int_t)BM_DEVICE_KIND_CPU) {
+        return "the roofline is the processor's, and this device is another";
+    }
+    if (strcmp(of->precision, BM_PRECISION_FLOAT32) != 0) {
+        return "the roofline is measured in float32 only";
+    }
+    if (of->roofline->point_count == 0) {
+        return of->roofline->reason;
+    }
+    return bm_roofline_find(of->roofline, of->threads) == NULL
+               ? "the roofline was not measured for this number of threads"
+               : NULL;
+}
+
+/* Counts always, the time where the machine's limits are known, the share where an update was
+ * timed. */
+static json_t *bound_json(const struct bm_cell *cell) {
+    const struct bm_case *of = cell->of;
+    uint32_t slots = bm_optimizer_slot_count(of->optimizer);
+    struct bm_bound bound = {
+        .flops = bm_model_gradient_flops(of->model) * (double)cell->batch,
+        .bytes = bm_model_update_bytes(of->model, slots),
+        .working_bytes = bm_model_working_bytes(of->model, slots),
+    };
+    struct bm_series_stats update;
+    const char *reason = why_unbound(cell);
+    json_t *object = json_pack("{s:f, s:f, s:f, s:n, s:n, s:n, s:n, s:s}", "flops", bound.flops,
+                               "bytes", bound.bytes, "working_bytes", bound.working_bytes, "ns",
+                               "share", "level", "limit", "reason", reason == NULL ? "" : reason);
+    if (reason != NULL) {
+        return object;
+    }
+    bm_roofline_bound(bm_roofline_find(of->roofline, of->threads), &bound);
+    (void)json_object_set_new(object, "ns", json_real(bound.ns));
+    (void)json_object_set_new(object, "level", json_string(bound.level));
+    (void)json_object_set_new(object, "limit", json_string(bound.limit));
+    bm_cell_stats(&cell->series[BM_SERIES_UPDATE], &update);
+    if (cell->verdict.kind == BM_VERDICT_OK && update.count > 0 && !cell->row->computes_nothing) {
+        (void)json_object_set_new(object, "share", json_real(bound.ns / update.median_ns));
+    }
+    return object;
+}
+
 static json_t *plugin_json(const struct bm_cell *cell) {
     const struct bm_row *row = cell->row;
     const json_t *version = json_object_get(row->answer->reply, "version");
@@ -173,11 +225,7 @@ json_t *bm_cell_json(const struct bm_cell *cell) {
     (void)json_object_set_new(object, "device_gradient", json_null());
     (void)json_object_set_new(object, "device_apply", json_null());
     (void)json_object_set_new(object, "epoch", timed ? epoch_json(cell) : json_null());
-    (void)json_object_set_new(
-        object, "bound",
-        json_pack("{s:f, s:n, s:n, s:n}", "flops",
-                  bm_model_gradient_flops(cell->of->model) * (double)cell->batch, "bytes", "ns",
-                  "share"));
+    (void)json_object_set_new(object, "bound", bound_json(cell));
     (void)json_object_set_new(object, "check", check_json(cell));
     (void)json_object_set_new(object, "plugin", plugin_json(cell));
     (void)json_object_set_new(object, "session_bytes", json_integer((json_int_t)cell->bytes));

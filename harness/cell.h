@@ -7,6 +7,7 @@
 
 #include "discover.h"
 #include "measure.h"
+#include "roofline.h"
 #include "stats.h"
 
 #define BM_CELL_WORKERS 3u /* processes a cell is measured in */
@@ -18,6 +19,7 @@
 struct bm_case {
     const struct bm_model *model;
     const struct bm_dataset *dataset;
+    const struct bm_roofline *roofline; /* its point_count may be 0 */
     const char *precision;
     uint32_t optimizer;
     uint32_t threads;

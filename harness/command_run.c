@@ -10,6 +10,7 @@
 #include "progress.h"
 #include "record.h"
 #include "resume.h"
+#include "roofline_cache.h"
 #include "run_object.h"
 #include "schedule.h"
 #include "selection.h"
@@ -30,6 +31,7 @@ struct run {
     struct bm_progress progress;
     struct bm_dataset dataset;
     struct bm_model model;
+    struct bm_roofline roofline;
     struct bm_case of;
     struct bm_case_reference reference;
     uint64_t
@@ -92,6 +94,26 @@ static void show_reference(void *context, uint64_t batch) {
     struct run *run = context;
     bm_progress_show(&run->progress, run->deadline_s - bm_schedule_now_s(),
                      "float64 reference, batch %llu", (unsigned long long)batch);
+}
+
+static void show_probe(void *context, uint32_t threads) {
+    struct run *run = context;
+    bm_progress_show(&run->progress, run->deadline_s - bm_schedule_now_s(),
+                     "roofline of this machine, %u thread%s", threads, threads == 1 ? "" : "s");
+}
+
+/* Only when the record can be written: a refusal comes at once. */
+static void get_roofline(struct run *run) {
+    struct bm_roofline_wish wish = {
+        .mode = run->options->roofline,
+        .threads = &run->options->threads,
+        .time_limit_s = run->options->time_limit_s,
+        .earlier = bm_resume_roofline(run->earlier),
+        .progress = show_probe,
+        .context = run,
+    };
+    bm_roofline_get(&wish, &run->roofline);
+    run->of.roofline = &run->roofline;
 }
 
 static int needs_reference(const struct run *run) {
@@ -454,7 +476,9 @@ static int32_t open_record(struct run *run, int argc, char **argv) {
     if (status != BM_STATUS_OK) {
         return status;
     }
-    write_object(run, bm_run_object(run->options, &run->dataset, replace, argc, argv));
+    get_roofline(run);
+    write_object(run,
+                 bm_run_object(run->options, &run->dataset, &run->roofline, replace, argc, argv));
     if (run->outcome.write_failed) {
         return BM_STATUS_INTERNAL;
     }

@@ -14,6 +14,7 @@
 #define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
 
 static const char *const format_names[] = {"table", "markdown", "csv", "jsonl", NULL};
+static const char *const roofline_names[] = {"auto", "measure", "none", NULL};
 static const char *const precision_names[] = {BM_PRECISION_FLOAT32, BM_PRECISION_TF32,
                                               BM_PRECISION_BF16_F32, BM_PRECISION_F16_F32, NULL};
 
@@ -72,6 +73,10 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "hang-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a worker silent for this long beyond its estimate is stopped (default: 60s)"},
+    {.name = "roofline", .value = "MODE", .commands = RUN,
+     .set = bm_set_choice, FIELD(roofline), .choices = roofline_names,
+     .help = "bound of what this processor could reach: auto (default: measured once in about two "
+             "seconds, then kept in the cache folder), measure (anew), none"},
     {.name = "micro-batch", .value = "N", .commands = RUN,
      .set = bm_set_number, FIELD(micro_batch), .low = 0, .high = BATCH_MAX,
      .help = "accumulate every gradient from slices of N images (default: 0, one slice)"},
@@ -394,6 +399,7 @@ static void set_defaults(uint32_t command, struct bm_options *options) {
     options->hang_time_s = 60;
     options->seed = (struct bm_number_list){.count = 1, .values = {1}};
     options->precision = (struct bm_name_list){.count = 1, .names = {BM_PRECISION_FLOAT32}};
+    (void)snprintf(options->roofline, sizeof options->roofline, "auto");
     (void)snprintf(options->format, sizeof options->format, "table");
     if (command == BM_COMMAND_RUN) {
         (void)snprintf(options->preset, sizeof options->preset, "lecture");

@@ -63,6 +63,7 @@ struct bm_options {
     char resume[BM_PATH_SIZE];
     char output[BM_PATH_SIZE];
     char machine[BM_NAME_SIZE];
+    char roofline[BM_NAME_SIZE];   /* auto, measure, none */
     char format[BM_NAME_SIZE];     /* table, markdown, csv, jsonl */
     struct bm_path_list export_to; /* FORMAT=FILE */
     uint32_t in_process;

@@ -67,6 +67,7 @@ json_t *bm_resume_options(const struct bm_options *options) {
     (void)json_object_set_new(object, "epoch-time", json_sprintf("%.17gs", options->epoch_time_s));
     (void)json_object_set_new(object, "time-limit", json_sprintf("%.17gs", options->time_limit_s));
     (void)json_object_set_new(object, "hang-time", json_sprintf("%.17gs", options->hang_time_s));
+    (void)json_object_set_new(object, "roofline", json_string(options->roofline));
     (void)json_object_set_new(object, "micro-batch",
                               json_sprintf("%llu", (unsigned long long)options->micro_batch));
     add_settings(object, options);
@@ -78,9 +79,10 @@ json_t *bm_resume_options(const struct bm_options *options) {
 /* Those that bm_resume_options writes. A record may come from somebody else: it says what was
  * measured, and not which files to load or to write. */
 static int is_ours(const char *name) {
-    static const char *const names[] = {
-        "backend", "model", "dataset",   "optimizer",  "precision",  "batch",     "threads",
-        "seed",    "lr",    "cell-time", "epoch-time", "time-limit", "hang-time", "micro-batch"};
+    static const char *const names[] = {"backend",   "model",       "dataset",    "optimizer",
+                                        "precision", "batch",       "threads",    "seed",
+                                        "lr",        "cell-time",   "epoch-time", "time-limit",
+                                        "hang-time", "micro-batch", "roofline"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0) {
             return 1;
@@ -126,6 +128,10 @@ static const json_t *run_of(const json_t *objects) {
         }
     }
     return NULL;
+}
+
+const json_t *bm_resume_roofline(const json_t *objects) {
+    return json_object_get(run_of(objects), "roofline");
 }
 
 char **bm_resume_arguments(const json_t *objects, int argc, char **argv, int *count) {

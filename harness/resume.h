@@ -15,6 +15,9 @@ json_t *bm_resume_options(const struct bm_options *options);
  * gives anew left out. *count words; free with bm_resume_free. NULL without memory. */
 char **bm_resume_arguments(const json_t *objects, int argc, char **argv, int *count);
 
+/* The `roofline` of the record's run, borrowed, or NULL. */
+const json_t *bm_resume_roofline(const json_t *objects);
+
 void bm_resume_free(char **arguments, int count);
 
 /* A cell with a verdict that a second try would not change: anything but skipped for want of time.

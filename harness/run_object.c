@@ -3,6 +3,7 @@
 #include "environment.h"
 #include "record.h"
 #include "resume.h"
+#include "roofline_cache.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,8 +49,20 @@ static json_t *data_json(const struct bm_dataset *dataset) {
                      (json_int_t)dataset->split[BM_SPLIT_TEST].count, "files", sources);
 }
 
+static void add_roofline(json_t *object, const struct bm_roofline *roofline) {
+    if (roofline->point_count == 0) {
+        (void)json_object_set_new(object, "roofline", json_null());
+        (void)json_object_set_new(object, "roofline_reason", json_string(roofline->reason));
+        return;
+    }
+    json_t *key = bm_roofline_key();
+    (void)json_object_set_new(object, "roofline", bm_roofline_json(roofline, key));
+    json_decref(key);
+}
+
 json_t *bm_run_object(const struct bm_options *options,
                       const struct bm_dataset *dataset,
+                      const struct bm_roofline *roofline,
                       uint32_t resumed,
                       int argc,
                       char **argv) {
@@ -62,7 +75,7 @@ json_t *bm_run_object(const struct bm_options *options,
     (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
     (void)strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
     bm_environment_machine(machine, sizeof machine);
-    return json_pack(
+    json_t *object = json_pack(
         "{s:s, s:i, s:o, s:s, s:o, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o}", "kind",
         "run", "schema", BM_RECORD_SCHEMA, "id", make_id(stamp), "started", started, "command",
         command_line(argc, argv), "seed", (json_int_t)options->seed.values[0], "version",
@@ -70,4 +83,6 @@ json_t *bm_run_object(const struct bm_options *options,
         options->machine[0] != '\0' ? options->machine : machine, "host", bm_environment_host(),
         "build", bm_environment_build(), "options", bm_resume_options(options), "in_process",
         (int)options->in_process, "resumed", (int)resumed, "data", data_json(dataset));
+    add_roofline(object, roofline);
+    return object;
 }

@@ -4,6 +4,7 @@
 
 #include "data.h"
 #include "options.h"
+#include "roofline.h"
 
 #include <jansson.h>
 
@@ -11,6 +12,7 @@
  * `resumed`: goes on with an earlier record. */
 json_t *bm_run_object(const struct bm_options *options,
                       const struct bm_dataset *dataset,
+                      const struct bm_roofline *roofline,
                       uint32_t resumed,
                       int argc,
                       char **argv);
