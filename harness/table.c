@@ -201,6 +201,16 @@ static void epoch_field(const json_t *cell, char *text, uint32_t capacity) {
                    json_is_true(json_object_get(epoch, "measured")) ? "" : "~", time);
 }
 
+static void share_field(const json_t *cell, char *text, uint32_t capacity) {
+    const json_t *share = json_object_get(json_object_get(cell, "bound"), "share");
+    if (cell == NULL || !has_status(cell, "ok") || !json_is_number(share)) {
+        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+        return;
+    }
+    double percent = 100 * json_number_value(share);
+    (void)snprintf(text, capacity, "%.*f %%", percent < 9.95 ? 1 : 0, percent);
+}
+
 static void (*const print_grid[])(const struct bm_grid *grid, FILE *stream) = {
     bm_grid_print_text,
     bm_grid_print_markdown,
@@ -311,6 +321,47 @@ static int computes(const json_t *objects, const struct layout *layout, uint32_t
     return 1;
 }
 
+static int has_share(const json_t *objects, const struct layout *layout, uint32_t row) {
+    for (uint32_t i = 0; i < layout->batch_count; i++) {
+        const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+        if (json_is_number(json_object_get(json_object_get(cell, "bound"), "share"))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* How much of what the machine could reach the updates reach: the rows that have a bound, nothing
+ * if there are none. */
+static void
+print_shares(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
+    struct bm_grid grid;
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        count += has_share(objects, layout, row) != 0;
+    }
+    if (count == 0 || bm_grid_init(&grid, count + 1, layout->batch_count + 1) != 0) {
+        return;
+    }
+    fill_heading(layout, &grid, "share of the bound, batch");
+    count = 0;
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        if (!has_share(objects, layout, row)) {
+            continue;
+        }
+        count++;
+        bm_grid_set(&grid, count, 0, "%s", layout->rows[row]);
+        for (uint32_t i = 0; i < layout->batch_count; i++) {
+            char text[96];
+            share_field(find_cell(objects, layout, row, layout->batches[i]), text, sizeof text);
+            bm_grid_set(&grid, count, i + 1, "%s", text);
+        }
+    }
+    print_grid[format](&grid, stream);
+    (void)fputc('\n', stream);
+    bm_grid_deinit(&grid);
+}
+
 /* Speed of every backend relative to the first that computes; nothing if there is but one. */
 static void
 print_ratios(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
@@ -413,6 +464,14 @@ static void print_doubts(const json_t *objects, const struct layout *layout, FIL
                               number_of(update, "rounds") == 1 ? "" : "s",
                               text_of(update, "stopped"));
             }
+            double share = number_of(json_object_get(cell, "bound"), "share");
+            if (share > 1) {
+                (void)fprintf(stream,
+                              "%s, batch %llu: %.0f %% of the bound: something disturbed the "
+                              "probe, or a nearer cache keeps a part of the data; --roofline "
+                              "measure tries again\n",
+                              label, batch, 100 * share);
+            }
             if (number_of(cell, "asleep_cpu_share") > 0.05) {
                 (void)fprintf(stream,
                               "%s, batch %llu: other workers used %.0f %% of a processor while "
@@ -437,6 +496,59 @@ static void print_harness_cost(const json_t *objects, const struct layout *layou
     }
 }
 
+/* "58 % of the bound (memory, L3)" */
+static void print_bound(const json_t *cell, FILE *stream) {
+    const json_t *bound = json_object_get(cell, "bound");
+    if (json_is_number(json_object_get(bound, "share"))) {
+        int by_memory = strcmp(text_of(bound, "limit"), "memory") == 0;
+        (void)fprintf(stream, "; %.1f %% of the bound (%s%s)", 100 * number_of(bound, "share"),
+                      by_memory ? "bandwidth of " : "",
+                      text_of(bound, by_memory ? "level" : "limit"));
+    } else if (text_of(bound, "reason")[0] != '\0') {
+        (void)fprintf(stream, "; no bound: %s", text_of(bound, "reason"));
+    }
+}
+
+/* The larger of reading and updating, as bounds use it. */
+static double bandwidth_of(const json_t *level) {
+    double read = number_of(json_object_get(level, "read_bytes_per_s"), "best");
+    double update = number_of(json_object_get(level, "update_bytes_per_s"), "best");
+    return read > update ? read : update;
+}
+
+static void print_point(const json_t *point, FILE *stream) {
+    size_t index;
+    const json_t *level;
+    (void)fprintf(stream, "roofline, %.0f thread%s: %.0f GFLOP/s", number_of(point, "threads"),
+                  number_of(point, "threads") == 1 ? "" : "s",
+                  1e-9 * number_of(json_object_get(point, "flop_per_s"), "best"));
+    json_array_foreach(json_object_get(point, "levels"), index, level) {
+        (void)fprintf(stream, "%s %.0f GB/s %s", index == 0 ? ";" : ",", 1e-9 * bandwidth_of(level),
+                      text_of(level, "name"));
+    }
+    (void)fprintf(stream, "%s\n\n",
+                  json_is_false(json_object_get(point, "steady"))
+                      ? " (the probe was disturbed and may be too low)"
+                      : "");
+}
+
+/* What the bounds of a case are made of: the point of its number of threads. */
+static void print_roofline(const json_t *objects, const struct layout *layout, FILE *stream) {
+    const json_t *cell = find_cell(objects, layout, 0, layout->batches[0]);
+    size_t index;
+    size_t k;
+    const json_t *object;
+    const json_t *point;
+    json_array_foreach(objects, index, object) {
+        const json_t *points = json_object_get(json_object_get(object, "roofline"), "points");
+        json_array_foreach(points, k, point) {
+            if (is_kind(object, "run") && whole_of(point, "threads") == whole_of(cell, "threads")) {
+                print_point(point, stream);
+            }
+        }
+    }
+}
+
 static void
 print_verbose(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
     static const char *const series[][2] = {{"gradient", "one gradient"},
@@ -446,6 +558,7 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
     for (uint32_t i = 0; i < sizeof series / sizeof series[0]; i++) {
         print_block(objects, layout, series[i][1], series[i][0], format, stream);
     }
+    print_roofline(objects, layout, stream);
     for (uint32_t row = 0; row < layout->row_count; row++) {
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
@@ -467,6 +580,7 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
                               number_of(update, "rounds"), text_of(update, "stopped"),
                               number_of(json_object_get(cell, "bound"), "flops") /
                                   number_of(update, "median_ns"));
+                print_bound(cell, stream);
             }
             if (json_is_number(json_object_get(epoch, "gap"))) {
                 (void)fprintf(stream, "; epoch - sum of updates: %+.1f %%",
@@ -507,6 +621,7 @@ static void print_case(
     (void)fprintf(stream, "%s\n\n", key);
     print_block(objects, layout, "one update, batch", "update", format, stream);
     print_block(objects, layout, "one epoch, batch", NULL, format, stream);
+    print_shares(objects, layout, format, stream);
     print_ratios(objects, layout, format, stream);
     if (verbose) {
         print_verbose(objects, layout, format, stream);
@@ -530,6 +645,22 @@ static void print_csv_text(const char *text, FILE *stream) {
     (void)fputc('"', stream);
 }
 
+/* A number with a comma before it; nothing behind the comma if it is none. */
+static void print_csv_number(const json_t *object, const char *key, FILE *stream) {
+    const json_t *number = json_object_get(object, key);
+    (void)fputc(',', stream);
+    if (json_is_number(number)) {
+        (void)fprintf(stream, "%.9g", json_number_value(number));
+    }
+}
+
+static void print_csv_bound(const json_t *cell, FILE *stream) {
+    const json_t *bound = json_object_get(cell, "bound");
+    print_csv_number(bound, "ns", stream);
+    print_csv_number(bound, "share", stream);
+    (void)fputc('\n', stream);
+}
+
 static void print_csv(const json_t *objects, FILE *stream) {
     static const char *const texts[] = {"backend",   "device_name", "model",  "dataset",
                                         "optimizer", "precision",   "status", "reason"};
@@ -537,7 +668,7 @@ static void print_csv(const json_t *objects, FILE *stream) {
     const json_t *cell;
     (void)fputs("backend,device_name,model,dataset,optimizer,precision,status,reason,device,batch,"
                 "threads,update_ns,spread,rounds,gradient_ns,apply_ns,pipelined_ns,epoch_s,"
-                "epoch_measured\n",
+                "epoch_measured,bound_ns,share\n",
                 stream);
     json_array_foreach(objects, index, cell) {
         if (!is_kind(cell, "cell")) {
@@ -551,7 +682,8 @@ static void print_csv(const json_t *objects, FILE *stream) {
                       number_of(cell, "threads"));
         const json_t *update = json_object_get(cell, "update");
         if (!json_is_object(update)) {
-            (void)fputs(",,,,,,,,\n", stream);
+            (void)fputs(",,,,,,,,", stream);
+            print_csv_bound(cell, stream);
             continue;
         }
         const json_t *epoch = json_object_get(cell, "epoch");
@@ -559,15 +691,11 @@ static void print_csv(const json_t *objects, FILE *stream) {
                       number_of(update, "spread"), number_of(update, "rounds"));
         static const char *const others[] = {"gradient", "apply", "pipelined"};
         for (uint32_t i = 0; i < 3; i++) {
-            const json_t *figures = json_object_get(cell, others[i]);
-            if (json_is_object(figures)) {
-                (void)fprintf(stream, ",%.9g", number_of(figures, "median_ns"));
-            } else {
-                (void)fputc(',', stream);
-            }
+            print_csv_number(json_object_get(cell, others[i]), "median_ns", stream);
         }
-        (void)fprintf(stream, ",%.9g,%s\n", number_of(epoch, "seconds"),
+        (void)fprintf(stream, ",%.9g,%s", number_of(epoch, "seconds"),
                       json_is_true(json_object_get(epoch, "measured")) ? "yes" : "no");
+        print_csv_bound(cell, stream);
     }
 }
 

@@ -17,8 +17,9 @@
 int32_t bm_table_format(const char *name);
 
 /* Prints the objects of one record (`run`, `cell`, ...): heading, time of one update, time of one
- * epoch, images/s, and notes on every cell that is not ok. CSV: one line a cell. With `verbose`
- * also the other series, checks and what each session says of itself. */
+ * epoch, share of the bound, images/s, and notes on every cell that is not ok. CSV: one line a
+ * cell. With `verbose` also the roofline, the other series, checks and what each session says of
+ * itself. */
 void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FILE *stream);
 
 /* "12.3 ms", with three significant digits. */

@@ -30,6 +30,7 @@ python3 "$support/check_record.py" a.jsonl a.csv
 grep -q 'one update, batch' a.txt || fail "no table of updates"
 grep -q 'one epoch, batch' a.txt || fail "no table of epochs"
 grep -q 'full (1500)' a.txt || fail "a batch above the number of images is not printed as full"
+grep -q 'share of the bound, batch' a.txt || fail "no shares of the bound"
 grep -q 'images/s at its best batch' a.txt || fail "no images/s"
 [ "$(tail -n 1 a.txt)" = "record: a.jsonl" ] || fail "the last line does not name the record"
 grep -q '^plan: 8 cells' a.err || { cat a.err >&2; fail "no plan"; }
@@ -55,6 +56,12 @@ python3 "$support/check_record.py" c.jsonl
 grep -q 'ghost-3' c.jsonl || fail "batch norm over slices is not labelled"
 "$program" "${small[@]}" --batch 7 --verbose -o d.jsonl >d.txt 2>/dev/null
 grep -q 'one gradient' d.txt || fail "--verbose shows no gradients"
+grep -q '^roofline, 2 threads: ' d.txt || fail "--verbose shows no roofline"
+grep -q '% of the bound (' d.txt || fail "--verbose does not say what bounds a cell"
+"$program" "${small[@]}" --batch 7 --roofline none -o n.jsonl >n.txt 2>/dev/null
+python3 "$support/check_record.py" n.jsonl
+grep -q '"roofline_reason":"--roofline none"' n.jsonl || fail "no reason for the missing roofline"
+grep -q 'share of the bound' n.txt && fail "shares of a bound that is not known"
 
 # Two backends that are the same code: their ratio is that of the rounds, paired, with its interval.
 "$program" run --config "$support/small.ini" --plugin "$BM_TEST_BINARY_DIR/tests/plugins/twin/bm_twin.so" \
@@ -80,6 +87,7 @@ PYTHON
 # Refusals: one line, exit code 2, and nothing is written.
 expect 2 'expected a number' "$program" run --batch x
 expect 2 'did you mean --batch' "$program" run --bacth 1
+expect 2 '--roofline: expected one of auto, measure, none' "$program" "${small[@]}" --roofline maybe
 expect 2 '--backend: expected one of' "$program" "${small[@]}" --backend nosuch
 expect 2 'has no device 7' "$program" "${small[@]}" --backend scalar:7
 expect 2 'no such plugin' "$program" "${small[@]}" --plugin "$work/bm_none.so"

@@ -62,12 +62,34 @@ def check_epoch(cell, what):
         assert epoch["gap"] is None, what
 
 
-def check_cell(cell):
+def check_bound(cell, roofline, what):
+    """max(operations / peak, bytes / bandwidth of the nearest level that holds parameters and state)"""
+    bound = cell["bound"]
+    assert bound["flops"] > 0 and bound["bytes"] > bound["working_bytes"] > 0, what
+    assert (bound["ns"] is None) == (bound["reason"] != ""), f"{what}: bound {bound}"
+    if bound["ns"] is None:
+        assert bound["share"] is None and bound["level"] is None and bound["limit"] is None, what
+        return
+    point = next(p for p in roofline["points"] if p["threads"] == cell["threads"])
+    level = next(l for l in point["levels"] if l["bytes"] is None or bound["working_bytes"] <= l["bytes"])
+    compute = 1e9 * bound["flops"] / point["flop_per_s"]["best"]
+    memory = 1e9 * bound["bytes"] / max(level[way]["best"] for way in ("read_bytes_per_s", "update_bytes_per_s"))
+    near(bound["ns"], max(compute, memory), what + " bound")
+    assert bound["level"] == level["name"], what
+    assert bound["limit"] == ("compute" if compute > memory else "memory"), what
+    if cell["status"] == "ok" and cell["check"]["status"] != "none":
+        near(bound["share"], bound["ns"] / cell["update"]["median_ns"], what + " share")
+    else:
+        assert bound["share"] is None, what
+
+
+def check_cell(cell, roofline):
     what = f"{cell.get('backend')} batch {cell.get('batch')}"
     for name, kind in CELL.items():
         assert isinstance(cell.get(name), kind), f"{what}: {name} is {cell.get(name)!r}"
     assert cell["status"] in STATUSES, what
     assert set(["device_gradient", "device_apply", "epoch", *SERIES]) <= set(cell), what
+    check_bound(cell, roofline, what)
     if cell["status"] != "ok":
         assert cell["reason"], f"{what}: {cell['status']} without a reason"
         assert all(cell[name] is None for name in SERIES), f"{what}: a time beside {cell['status']}"
@@ -88,6 +110,11 @@ def check_csv(path, cells):
     for cell in cells:
         row = rows[cell["backend"], cell["batch"]]
         assert row["status"] == cell["status"] and row["reason"] == cell["reason"]
+        for column, name in (("bound_ns", "ns"), ("share", "share")):
+            expected = cell["bound"][name]
+            assert (row[column] == "") == (expected is None), f"csv {column}"
+            if expected is not None:
+                near(float(row[column]), expected, "csv " + column)
         if cell["status"] == "ok":
             near(float(row["update_ns"]), cell["update"]["median_ns"], "csv")
 
@@ -99,11 +126,12 @@ def main():
     assert all(o["schema"] == 1 for o in objects)
     for name in ("id", "started", "command", "seed", "version", "revision", "host", "build", "data"):
         assert name in objects[0], name
+    assert objects[0]["roofline"] or objects[0]["roofline_reason"], "no roofline, and no reason"
     assert "/" not in objects[0]["command"], "a path in the command line: " + objects[0]["command"]
     cells = [o for o in objects if o["kind"] == "cell"]
     assert cells and objects[-1]["cells"] == len(cells)
     for cell in cells:
-        check_cell(cell)
+        check_cell(cell, objects[0]["roofline"])
     if len(sys.argv) > 2:
         check_csv(sys.argv[2], cells)
     print(f"{len(cells)} cells")
