@@ -187,11 +187,11 @@ static void compare_gradient(const struct trial *trial, struct bm_test_session *
 }
 
 static void check_gradient(const struct trial *trial, struct bm_test_session *test) {
-    float values[STATISTICS_MAX];
     write_statistics(trial, test);
     run_gradient(test, &trial->slice);
     compare_gradient(trial, test);
     if (has_state(test)) {
+        float values[STATISTICS_MAX];
         TEST_CHECK(test->plugin->read_state(test->session, BM_STATE_STATISTICS, values,
                                             test->statistics_count, &test->error) == 0);
         compare(trial, "statistics", test, values, trial->reference.statistics,

@@ -225,13 +225,13 @@ static void test_single_value(void) {
         return;
     }
     struct bm_slice slice = bm_test_slice(0, 1, 0, 1);
-    float found[RICH_STATISTICS];
     float *gradient = read_gradient(test, &slice);
     for (uint32_t i = 0; i < 21 * 98 + 21 + 21; i++) {
         TEST_CHECK(gradient[i] == 0);
     }
     TEST_CHECK(gradient[21 * 98 + 21 + 21] != 0);
     if (test->plugin->read_state != NULL) {
+        float found[RICH_STATISTICS];
         read_statistics(test, found);
         for (uint32_t i = 0; i < 21; i++) {
             TEST_CHECK(found[i] != 0 && found[21 + i] == 1);
@@ -395,14 +395,15 @@ static void test_refused_data(void) {
     }
     const struct bm_plugin *plugin = test->plugin;
     struct bm_data data = test->data;
-    int32_t labels[100];
+    static const int32_t no_labels[] = {4, -1};
     const uint32_t order[2] = {0, 100};
-    memcpy(labels, data.labels, sizeof labels);
-    data.labels = labels;
-    labels[71] = 4;
-    INVALID(plugin->bind_data(test->session, BM_SPLIT_TRAIN, &data, &test->error));
-    labels[71] = -1;
-    INVALID(plugin->bind_data(test->session, BM_SPLIT_TRAIN, &data, &test->error));
+    for (size_t i = 0; i < sizeof no_labels / sizeof no_labels[0]; i++) {
+        int32_t labels[100];
+        memcpy(labels, test->data.labels, sizeof labels);
+        labels[71] = no_labels[i];
+        data.labels = labels;
+        INVALID(plugin->bind_data(test->session, BM_SPLIT_TRAIN, &data, &test->error));
+    }
     data = test->data;
     data.scale = NULL;
     INVALID(plugin->bind_data(test->session, BM_SPLIT_TRAIN, &data, &test->error));

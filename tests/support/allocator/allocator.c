@@ -19,6 +19,7 @@ void __libc_free(void *memory);
 #define EXPORTED __attribute__((visibility("default")))
 
 /* Declared here, because the names of their parameters in the system's headers are reserved. */
+/* NOLINTBEGIN(readability-identifier-naming) */
 EXPORTED void *malloc(size_t size);
 EXPORTED void *calloc(size_t number, size_t size);
 EXPORTED void *realloc(void *memory, size_t size);
@@ -26,6 +27,8 @@ EXPORTED void *aligned_alloc(size_t alignment, size_t size);
 EXPORTED void *memalign(size_t alignment, size_t size);
 EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size);
 EXPORTED void free(void *memory);
+
+/* NOLINTEND(readability-identifier-naming) */
 
 static int refused(size_t size) {
     bm_test_allocator.bytes += size;
