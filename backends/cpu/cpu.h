@@ -1,0 +1,288 @@
+/*
+ * The avx2 and avx512 backends. This header holds the session and what the files offer each other.
+ *
+ * Activations are matrices [image][position][channel], channels last and padded with zeros to whole
+ * vectors, so that batch norm, relu and biases are the same code after a dense layer and after a
+ * convolution. Weights are kept as panels (see struct bm_cpu_stage), in which they are read by
+ * every product; the canonical layout exists only at the border.
+ *
+ * Every element of a result is computed by one thread, in an order that follows from shapes alone.
+ */
+#ifndef BM_CPU_H
+#define BM_CPU_H
+
+#include "calls.h"
+#include "simd.h"
+
+/* Columns of a full panel. */
+#define BM_CPU_PANEL (2 * BM_CPU_WIDTH)
+
+/* Up to so many images the gradient of a dense layer's input is made of dot products; above, the
+ * weights are transposed first. */
+#define BM_CPU_DOT_COUNT_MAX UINT64_C(32)
+
+/* An activation's place: [positions][ld] floats an image, of each row the first `channels` used and
+ * 0 up to whole vectors. A single position may have a gap after that, which holds anything. */
+struct bm_cpu_shape {
+    uint32_t height;
+    uint32_t width;
+    uint64_t channels;
+    uint64_t positions;
+    uint64_t ld;
+    uint64_t size; /* positions ld */
+};
+
+/*
+ * A layer, with the relu that follows it. Weights of a dense or convolution layer are a matrix
+ * [depth][outputs], kept as panels of BM_CPU_PANEL columns one after the other, each
+ * [depth][width]; the last is one vector wide if that is enough. The depth of a dense layer is the
+ * size of its input, padding included; of a convolution (tap row, tap column, channel).
+ */
+struct bm_cpu_stage {
+    uint32_t kind;  /* BM_LAYER_* */
+    uint32_t layer; /* its number in the problem */
+    uint32_t relu;  /* followed by one, in place */
+    struct bm_kit_layer facts;
+    struct bm_cpu_shape in;
+    struct bm_cpu_shape out;
+    uint64_t depth;
+    uint64_t weight; /* offsets into the packed parameters; batch norm: gain */
+    uint64_t bias;   /* shift */
+    float *output;   /* [image_max][out.size]; dropout and relu alone work in their input's place */
+    uint8_t *kept;   /* dropout: [image_max][out.size] */
+    float *transposed; /* panels over the inputs, [outputs of each tap] deep, for the input's
+                          gradient */
+    float *mean;       /* batch norm: [out.ld], of the last forward pass */
+    float *inverse;    /* 1 / sqrt(variance + epsilon) */
+    float *factors;    /* [3][out.ld], of the backward pass */
+    double *sums;      /* [2][out.ld] */
+};
+
+/* One optimizer step, its constants worked out in double and rounded once. */
+struct bm_cpu_rule {
+    uint32_t optimizer;
+    float rate;
+    float momentum;
+    float decay;
+    float rate_decay; /* rate decay */
+    float beta1;
+    float beta2;
+    float rest1; /* 1 - beta1 */
+    float rest2;
+    float correction1; /* 1 / (1 - beta1^update) */
+    float correction2;
+    float epsilon;
+    double trust;
+};
+
+/* A piece of one parameter tensor, whole vectors, small enough to share out. */
+struct bm_cpu_chunk {
+    uint64_t offset;
+    uint64_t count;
+    uint32_t tensor;
+    uint32_t is_weight; /* of a dense or convolution layer: lars and lamb scale it */
+    uint32_t stepped;   /* a fused update steps it as it is made */
+};
+
+/* The part of a slice that goes through the layers together. */
+struct bm_cpu_pass {
+    const struct bm_data *data;
+    const uint32_t *images; /* [count] image numbers; NULL: first, first + 1, ... */
+    uint64_t first;
+    uint64_t count;
+    uint32_t flags;
+    uint32_t training; /* 0 in evaluate */
+    uint32_t adds;     /* the gradient is added to what is there */
+    uint32_t steps;    /* this pass completes the gradient, and the rule is applied to it at once */
+    uint64_t update;
+    double divisor;
+    struct bm_cpu_rule rule;
+};
+
+struct bm_session {
+    struct bm_kit_session core;
+    struct bm_kit_pool *pool;
+    struct bm_cpu_stage *stages;
+    uint32_t stage_count;
+    uint32_t first_trainable; /* the lowest stage that has parameters */
+    void *memory;             /* holds every array below */
+    uint64_t memory_bytes;
+    uint64_t image_max; /* images that go through the layers together */
+
+    struct bm_cpu_shape in;
+    float *input;          /* [image_max][in.size] */
+    uint64_t packed_count; /* of params, gradient and state: panels and padding included */
+    float *params;
+    float *gradient;
+    float *state[2];
+    float *statistics; /* canonical */
+    float *delta[2];   /* gradient of a stage's output, and of its input */
+    double *losses;    /* [image_max] */
+    uint8_t *right;
+    float *scratch; /* [thread_count][scratch_count] */
+    uint64_t scratch_count;
+    struct bm_cpu_chunk *chunks;
+    double *norms; /* [chunk_count][2] partial sums of squares */
+    float *ratios; /* [tensor_count] of lars and lamb */
+    uint64_t chunk_count;
+    uint32_t tensor_count;
+    struct bm_cpu_pass pass;
+};
+
+/* One stage's work, shared out over the threads. Which pointers are set depends on the stage. */
+struct bm_cpu_work {
+    struct bm_session *session;
+    const struct bm_cpu_stage *stage;
+    const float *x; /* input of the stage */
+    float *y;
+    const float *dy;   /* gradient of the output, 0 where its relu was not passed */
+    float *dx;         /* gradient of the input; NULL: not wanted */
+    const float *mask; /* dx is 0 where this, the input, is not positive; NULL: everywhere wanted */
+};
+
+/* ---- tile.c: the products, a tile at a time ---- */
+
+/* Rows of the left operand: runs of contiguous floats, so that a row may be an image or a patch. */
+struct bm_cpu_rows {
+    const float *values;
+    uint64_t step;     /* from one row to the next */
+    uint64_t runs;     /* of one row */
+    uint64_t run_step; /* from one run to the next */
+    uint64_t length;   /* of a run */
+};
+
+/* What is done to a finished tile before it is stored. */
+struct bm_cpu_finish {
+    uint32_t continues; /* the sums go on from what c holds */
+    const float *bias;  /* of its first column; NULL: none */
+    uint32_t relu;
+    const float *mask; /* of its first element, stepping like the result; NULL: none */
+};
+
+/* c[i][j] = finish(sum_k a[i][k] panel[k][j]) for `rows` <= BM_CPU_ROWS rows and `width` columns (a
+ * panel's). */
+void bm_cpu_tile_rows(const struct bm_cpu_rows *a,
+                      uint64_t rows,
+                      const float *panel,
+                      uint64_t width,
+                      const struct bm_cpu_finish *finish,
+                      float *c,
+                      uint64_t ldc);
+
+/* Steps through which an outer product is summed: [runs][length], each with an a and a b. */
+struct bm_cpu_steps {
+    uint64_t runs;
+    uint64_t length;
+    uint64_t a_run; /* from one run to the next */
+    uint64_t b_run;
+    uint64_t a_step; /* within a run */
+    uint64_t b_step;
+};
+
+/* tile[i][j] = sum over steps a[i] b[j], `rows` <= BM_CPU_ROWS rows, `width` columns; `continues`:
+ * the sums go on from what the tile holds. `fetch` and
+ * `fetch_other` (may be NULL) are memory of the tile's size that will be needed next. */
+void bm_cpu_tile_outer(const float *a,
+                       const float *b,
+                       const struct bm_cpu_steps *steps,
+                       uint64_t rows,
+                       uint64_t width,
+                       uint32_t continues,
+                       const float *fetch,
+                       const float *fetch_other,
+                       float *tile);
+
+/* dx[i][input + k] = sum_j dy[i][j] weight[input + k][j] for `images` <= BM_CPU_DOT_IMAGES images
+ * and `inputs` <= BM_CPU_DOT_INPUTS inputs of a dense layer whose panels are `weights`; 0 where the
+ * mask, which lies like dx, is not positive (NULL: no mask). */
+void bm_cpu_tile_dot(const struct bm_cpu_stage *stage,
+                     const float *weights,
+                     uint64_t input,
+                     uint64_t inputs,
+                     const float *dy,
+                     uint64_t images,
+                     float *dx,
+                     const float *mask);
+
+/* Panels over `columns`: their number, the width of number `index`, and the sum of their widths. */
+uint64_t bm_cpu_panel_count(uint64_t columns);
+uint64_t bm_cpu_panel_width(uint64_t columns, uint64_t index);
+uint64_t bm_cpu_panel_columns(uint64_t columns);
+
+/* Begin of tile `index` of the `tiles` equal ones that `rows` rows are divided into. */
+static inline uint64_t bm_cpu_tile_begin(uint64_t rows, uint64_t tiles, uint64_t index) {
+    return rows * index / tiles;
+}
+
+/* ---- stages ---- */
+
+void bm_cpu_input(struct bm_session *session);
+
+void bm_cpu_dense_forward(struct bm_cpu_work *work);
+void bm_cpu_dense_backward(struct bm_cpu_work *work);
+
+void bm_cpu_convolution_forward(struct bm_cpu_work *work);
+void bm_cpu_convolution_backward(struct bm_cpu_work *work);
+uint64_t bm_cpu_convolution_scratch(const struct bm_cpu_stage *stage);
+
+void bm_cpu_maxpool_forward(struct bm_cpu_work *work);
+void bm_cpu_maxpool_backward(struct bm_cpu_work *work);
+
+void bm_cpu_batchnorm_forward(struct bm_cpu_work *work);
+void bm_cpu_batchnorm_backward(struct bm_cpu_work *work); /* dx may be dy */
+
+/* In place: y is x, dx is dy. */
+void bm_cpu_relu_forward(struct bm_cpu_work *work);
+void bm_cpu_relu_backward(struct bm_cpu_work *work);
+void bm_cpu_dropout_forward(struct bm_cpu_work *work);
+void bm_cpu_dropout_backward(struct bm_cpu_work *work);
+
+/* Losses, right answers and, in training, the gradient of the logits into dx. */
+void bm_cpu_softmax(struct bm_cpu_work *work);
+
+/* sums[c] = sum over rows of x[row][c], for columns begin .. end, multiples of the width. */
+void bm_cpu_sum_rows(
+    const float *x, uint64_t ld, uint64_t rows, uint64_t begin, uint64_t end, double *sums);
+
+/* ---- optimizer.c ---- */
+
+void bm_cpu_rule_init(struct bm_cpu_rule *rule, uint32_t optimizer, const struct bm_hyper *hyper);
+
+/* 1 if a step of one parameter needs nothing of the others, so that it can be fused. */
+int32_t bm_cpu_rule_is_local(uint32_t optimizer);
+
+/* One step of all parameters with the stored gradient, but those that a fused update has stepped if
+ * `rest` is set. */
+void bm_cpu_apply(struct bm_session *session, const struct bm_cpu_rule *rule, uint32_t rest);
+
+/* Takes a piece of gradient, whole vectors, as session->pass says: stores it, adds it, or steps the
+ * parameters with it. */
+void bm_cpu_sink(struct bm_session *session, uint64_t offset, float *values, uint64_t count);
+
+/* ---- params.c ---- */
+
+/* Between the canonical and the packed layout. Padding is set to 0. */
+void bm_cpu_pack(const struct bm_session *session, const float *canonical, float *packed);
+void bm_cpu_unpack(const struct bm_session *session, const float *packed, float *canonical);
+
+/* ---- pass.c ---- */
+
+/* A slice of any size up to batch_max through all layers and, in training, back. pass->count images
+ * of it; rule NULL: the gradient is stored. Returns the summed loss and adds the right answers. */
+double bm_cpu_pass_run(struct bm_session *session,
+                       const struct bm_cpu_pass *whole,
+                       const struct bm_cpu_rule *rule,
+                       uint64_t *right);
+
+/* ---- plan.c ---- */
+
+/* Stages and shapes from the session's network; all that memory.c needs. */
+int32_t bm_cpu_plan(struct bm_session *session, struct bm_error *error);
+
+/* ---- memory.c ---- */
+
+/* Gives every array its place in one block of memory and counts its bytes; without memory (NULL)
+ * only counts. UNSUPPORTED if the sum cannot be addressed. */
+int32_t bm_cpu_lay_out(struct bm_session *session, void *memory, struct bm_error *error);
+
+#endif

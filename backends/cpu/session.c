@@ -1,0 +1,113 @@
+/* The life of a session: from the problem to stages, memory and threads. */
+#include "cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64u
+
+/* Everything up to the number of bytes, which is in session->memory_bytes. */
+static int32_t
+measure(const struct bm_problem *problem, struct bm_session *session, struct bm_error *error) {
+    int32_t status = bm_kit_session_init(&session->core, problem, NULL, 0, NULL, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_cpu_plan(session, error);
+    }
+    return status == BM_STATUS_OK ? bm_cpu_lay_out(session, NULL, error) : status;
+}
+
+static void release(struct bm_session *session) {
+    bm_kit_pool_destroy(session->pool);
+    free(session->memory);
+    free(session->stages);
+    bm_kit_session_deinit(&session->core);
+}
+
+int32_t bm_cpu_supports(const struct bm_problem *problem, uint64_t *bytes, struct bm_error *error) {
+    struct bm_session session = {0};
+    int32_t status = measure(problem, &session, error);
+    if (status == BM_STATUS_OK) {
+        *bytes = session.memory_bytes + session.core.network.layer_count *
+                                            (sizeof *session.stages + sizeof(struct bm_kit_layer));
+    }
+    release(&session);
+    return status;
+}
+
+/* Parameters, state and means start at 0, running variances at 1. */
+static void start_variances(struct bm_session *session) {
+    for (uint32_t i = 0; i < session->core.network.layer_count; i++) {
+        const struct bm_kit_layer *facts = &session->core.network.layers[i];
+        for (uint32_t c = 0; facts->kind == BM_LAYER_BATCHNORM && c < facts->output.channels; c++) {
+            session->statistics[facts->variance_offset + c] = 1;
+        }
+    }
+}
+
+static int32_t
+open_session(const struct bm_problem *problem, struct bm_session *session, struct bm_error *error) {
+    int32_t status = measure(problem, session, error);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    session->memory = aligned_alloc(ALIGNMENT, session->memory_bytes);
+    if (session->memory == NULL) {
+        return bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for %llu bytes of arrays",
+                           (unsigned long long)session->memory_bytes);
+    }
+    memset(session->memory, 0, session->memory_bytes); /* all padding is 0 from here on */
+    status = bm_cpu_lay_out(session, session->memory, error);
+    if (status == BM_STATUS_OK) {
+        start_variances(session);
+        status = bm_kit_pool_create(session->core.thread_count, &session->pool, error);
+    }
+    return status;
+}
+
+int32_t bm_cpu_create(const struct bm_problem *problem,
+                      struct bm_session **session,
+                      struct bm_error *error) {
+    *session = NULL;
+    struct bm_session *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for a session");
+    }
+    int32_t status = open_session(problem, made, error);
+    if (status != BM_STATUS_OK) {
+        release(made);
+        free(made);
+        return status;
+    }
+    *session = made;
+    return BM_STATUS_OK;
+}
+
+void bm_cpu_destroy(struct bm_session *session) {
+    if (session != NULL) {
+        release(session);
+        free(session);
+    }
+}
+
+int32_t
+bm_cpu_describe(struct bm_session *session, char *text, uint32_t capacity, struct bm_error *error) {
+    (void)error;
+    (void)snprintf(text, capacity,
+                   "isa=%s\n"
+                   "threads=%u\n"
+                   "precision=float32\n"
+                   "tiles=%llux%llu\n"
+                   "input_gradient=dot products up to %llu images, then transposed weights\n"
+                   "update=%s\n"
+                   "images_at_once=%llu\n"
+                   "batch_max=%llu\n"
+                   "memory_bytes=%llu\n",
+                   BM_CPU_ISA, session->core.thread_count, (unsigned long long)BM_CPU_ROWS,
+                   (unsigned long long)BM_CPU_PANEL, (unsigned long long)BM_CPU_DOT_COUNT_MAX,
+                   bm_cpu_rule_is_local(session->core.optimizer) ? "fused" : "gradient, apply",
+                   (unsigned long long)session->image_max,
+                   (unsigned long long)session->core.batch_max,
+                   (unsigned long long)session->memory_bytes);
+    return BM_STATUS_OK;
+}

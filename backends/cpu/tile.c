@@ -1,0 +1,302 @@
+/*
+ * The three products, a tile at a time. The sums of a tile stay in registers: every loop over them
+ * is unrolled (GCC spills the array otherwise), and a variant with constant bounds is compiled for
+ * each number of rows and vectors.
+ */
+#include "cpu.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
+uint64_t bm_cpu_panel_count(uint64_t columns) {
+    return (columns + BM_CPU_PANEL - 1) / BM_CPU_PANEL;
+}
+
+uint64_t bm_cpu_panel_width(uint64_t columns, uint64_t index) {
+    uint64_t left = columns - index * BM_CPU_PANEL;
+    return left <= BM_CPU_WIDTH ? BM_CPU_WIDTH : BM_CPU_PANEL;
+}
+
+uint64_t bm_cpu_panel_columns(uint64_t columns) {
+    uint64_t last = bm_cpu_panel_count(columns) - 1;
+    return last * BM_CPU_PANEL + bm_cpu_panel_width(columns, last);
+}
+
+/* ---- Rows times a panel ---- */
+
+INLINE void finish_row(const struct bm_cpu_finish *finish,
+                       const uint64_t vectors,
+                       const bm_vector *sum,
+                       const float *mask,
+                       float *c) {
+    UNROLL
+    for (uint64_t v = 0; v < vectors; v++) {
+        bm_vector x = sum[v];
+        if (finish->bias != NULL) {
+            x = bm_add(x, bm_load(finish->bias + v * BM_CPU_WIDTH));
+        }
+        if (finish->relu) {
+            x = bm_maximum(x, bm_nothing());
+        }
+        if (mask != NULL) {
+            x = bm_where_positive(bm_load(mask + v * BM_CPU_WIDTH), x);
+        }
+        bm_store(c + v * BM_CPU_WIDTH, x);
+    }
+}
+
+INLINE void rows_tile(const uint64_t rows,
+                      const uint64_t vectors,
+                      const struct bm_cpu_rows *a,
+                      const float *panel,
+                      const struct bm_cpu_finish *finish,
+                      float *c,
+                      uint64_t ldc) {
+    bm_vector sum[BM_CPU_ROWS][2];
+    const uint64_t step = a->step;
+    UNROLL
+    for (uint64_t i = 0; i < rows; i++) {
+        UNROLL
+        for (uint64_t v = 0; v < vectors; v++) {
+            sum[i][v] = finish->continues ? bm_load(c + i * ldc + v * BM_CPU_WIDTH) : bm_nothing();
+        }
+    }
+    for (uint64_t run = 0; run < a->runs; run++) {
+        const float *values = a->values + run * a->run_step;
+        for (uint64_t k = 0; k < a->length; k++, values++, panel += vectors * BM_CPU_WIDTH) {
+            bm_vector b[2];
+            UNROLL
+            for (uint64_t v = 0; v < vectors; v++) {
+                b[v] = bm_load(panel + v * BM_CPU_WIDTH);
+            }
+            UNROLL
+            for (uint64_t i = 0; i < rows; i++) {
+                bm_vector factor = bm_spread(values[i * step]);
+                UNROLL
+                for (uint64_t v = 0; v < vectors; v++) {
+                    sum[i][v] = bm_multiply_add(factor, b[v], sum[i][v]);
+                }
+            }
+        }
+    }
+    UNROLL
+    for (uint64_t i = 0; i < rows; i++) {
+        const float *mask = finish->mask == NULL ? NULL : finish->mask + i * ldc;
+        finish_row(finish, vectors, sum[i], mask, c + i * ldc);
+    }
+}
+
+typedef void rows_variant(const struct bm_cpu_rows *a,
+                          const float *panel,
+                          const struct bm_cpu_finish *finish,
+                          float *c,
+                          uint64_t ldc);
+
+#define ROWS_VARIANT(rows)                                                                         \
+    static void rows_##rows##_1(const struct bm_cpu_rows *a, const float *panel,                   \
+                                const struct bm_cpu_finish *finish, float *c, uint64_t ldc) {      \
+        rows_tile(rows, 1, a, panel, finish, c, ldc);                                              \
+    }                                                                                              \
+    static void rows_##rows##_2(const struct bm_cpu_rows *a, const float *panel,                   \
+                                const struct bm_cpu_finish *finish, float *c, uint64_t ldc) {      \
+        rows_tile(rows, 2, a, panel, finish, c, ldc);                                              \
+    }
+
+/* ---- Outer products ---- */
+
+INLINE void fetch_line(const float *fetch, uint64_t line, uint64_t lines) {
+    if (fetch != NULL && line < lines) {
+        __builtin_prefetch(fetch + line * 16, 1);
+    }
+}
+
+INLINE void outer_tile(const uint64_t rows,
+                       const uint64_t vectors,
+                       const float *a,
+                       const float *b,
+                       const struct bm_cpu_steps *steps,
+                       uint32_t continues,
+                       const float *fetch,
+                       const float *fetch_other,
+                       float *tile) {
+    const uint64_t lines = (rows * vectors * BM_CPU_WIDTH + 15) / 16;
+    bm_vector sum[BM_CPU_ROWS][2];
+    uint64_t line = 0;
+    UNROLL
+    for (uint64_t i = 0; i < rows; i++) {
+        UNROLL
+        for (uint64_t v = 0; v < vectors; v++) {
+            sum[i][v] = continues ? bm_load(tile + (i * vectors + v) * BM_CPU_WIDTH) : bm_nothing();
+        }
+    }
+    for (uint64_t run = 0; run < steps->runs; run++) {
+        const float *x = a + run * steps->a_run;
+        const float *y = b + run * steps->b_run;
+        for (uint64_t k = 0; k < steps->length; k++, line++) {
+            bm_vector column[2];
+            fetch_line(fetch, line, lines);
+            fetch_line(fetch_other, line, lines);
+            UNROLL
+            for (uint64_t v = 0; v < vectors; v++) {
+                column[v] = bm_load(y + v * BM_CPU_WIDTH);
+            }
+            UNROLL
+            for (uint64_t i = 0; i < rows; i++) {
+                bm_vector factor = bm_spread(x[i]);
+                UNROLL
+                for (uint64_t v = 0; v < vectors; v++) {
+                    sum[i][v] = bm_multiply_add(factor, column[v], sum[i][v]);
+                }
+            }
+            x += steps->a_step;
+            y += steps->b_step;
+        }
+    }
+    UNROLL
+    for (uint64_t i = 0; i < rows; i++) {
+        UNROLL
+        for (uint64_t v = 0; v < vectors; v++) {
+            bm_store(tile + (i * vectors + v) * BM_CPU_WIDTH, sum[i][v]);
+        }
+    }
+}
+
+typedef void outer_variant(const float *a,
+                           const float *b,
+                           const struct bm_cpu_steps *steps,
+                           uint32_t continues,
+                           const float *fetch,
+                           const float *fetch_other,
+                           float *tile);
+
+#define OUTER_VARIANT(rows)                                                                        \
+    static void outer_##rows##_1(const float *a, const float *b, const struct bm_cpu_steps *steps, \
+                                 uint32_t continues, const float *fetch, const float *fetch_other, \
+                                 float *tile) {                                                    \
+        outer_tile(rows, 1, a, b, steps, continues, fetch, fetch_other, tile);                     \
+    }                                                                                              \
+    static void outer_##rows##_2(const float *a, const float *b, const struct bm_cpu_steps *steps, \
+                                 uint32_t continues, const float *fetch, const float *fetch_other, \
+                                 float *tile) {                                                    \
+        outer_tile(rows, 2, a, b, steps, continues, fetch, fetch_other, tile);                     \
+    }
+
+#define FOR_ROWS_TO_6(do)                                                                          \
+    do                                                                                             \
+    (1) do(2) do(3) do(4) do(5) do(6)
+#if BM_CPU_ROWS == 14
+#define FOR_ROWS(do) FOR_ROWS_TO_6(do) do(7) do(8) do(9) do(10) do(11) do(12) do(13) do(14)
+#else
+#define FOR_ROWS(do) FOR_ROWS_TO_6(do)
+#endif
+
+FOR_ROWS(ROWS_VARIANT)
+FOR_ROWS(OUTER_VARIANT)
+
+#define ROWS_ENTRY(rows) [rows] = {rows_##rows##_1, rows_##rows##_2},
+#define OUTER_ENTRY(rows) [rows] = {outer_##rows##_1, outer_##rows##_2},
+
+void bm_cpu_tile_rows(const struct bm_cpu_rows *a,
+                      uint64_t rows,
+                      const float *panel,
+                      uint64_t width,
+                      const struct bm_cpu_finish *finish,
+                      float *c,
+                      uint64_t ldc) {
+    static rows_variant *const variants[BM_CPU_ROWS + 1][2] = {FOR_ROWS(ROWS_ENTRY)};
+    variants[rows][width / BM_CPU_WIDTH - 1](a, panel, finish, c, ldc);
+}
+
+void bm_cpu_tile_outer(const float *a,
+                       const float *b,
+                       const struct bm_cpu_steps *steps,
+                       uint64_t rows,
+                       uint64_t width,
+                       uint32_t continues,
+                       const float *fetch,
+                       const float *fetch_other,
+                       float *tile) {
+    static outer_variant *const variants[BM_CPU_ROWS + 1][2] = {FOR_ROWS(OUTER_ENTRY)};
+    variants[rows][width / BM_CPU_WIDTH - 1](a, b, steps, continues, fetch, fetch_other, tile);
+}
+
+/* ---- Dot products along the rows of the weights ---- */
+
+INLINE void dot_tile(const uint64_t images,
+                     const uint64_t inputs,
+                     const struct bm_cpu_stage *stage,
+                     const float *weights,
+                     uint64_t input,
+                     const float *dy,
+                     float *dx,
+                     const float *mask) {
+    bm_vector sum[BM_CPU_DOT_IMAGES][BM_CPU_DOT_INPUTS];
+    UNROLL
+    for (uint64_t i = 0; i < images; i++) {
+        UNROLL
+        for (uint64_t k = 0; k < inputs; k++) {
+            sum[i][k] = bm_nothing();
+        }
+    }
+    for (uint64_t first = 0; first < stage->out.channels; first += BM_CPU_PANEL) {
+        const uint64_t width = bm_cpu_panel_width(stage->out.channels, first / BM_CPU_PANEL);
+        const float *rows = weights + first * stage->depth + input * width;
+        for (uint64_t j = 0; j < width; j += BM_CPU_WIDTH) {
+            bm_vector row[BM_CPU_DOT_INPUTS];
+            UNROLL
+            for (uint64_t k = 0; k < inputs; k++) {
+                row[k] = bm_load(rows + k * width + j);
+            }
+            UNROLL
+            for (uint64_t i = 0; i < images; i++) {
+                bm_vector y = bm_load(dy + i * stage->out.ld + first + j);
+                UNROLL
+                for (uint64_t k = 0; k < inputs; k++) {
+                    sum[i][k] = bm_multiply_add(y, row[k], sum[i][k]);
+                }
+            }
+        }
+    }
+    UNROLL
+    for (uint64_t i = 0; i < images; i++) {
+        UNROLL
+        for (uint64_t k = 0; k < inputs; k++) {
+            uint64_t at = i * stage->in.size + input + k;
+            float value = bm_sum(sum[i][k]);
+            dx[at] = mask == NULL || mask[at] > 0 ? value : 0;
+        }
+    }
+}
+
+#define DOT(images)                                                                                \
+    if (inputs == BM_CPU_DOT_INPUTS) {                                                             \
+        dot_tile(images, BM_CPU_DOT_INPUTS, stage, weights, input, dy, dx, mask);                  \
+    } else {                                                                                       \
+        for (uint64_t k = 0; k < inputs; k++) {                                                    \
+            dot_tile(images, 1, stage, weights, input + k, dy, dx, mask);                          \
+        }                                                                                          \
+    }
+
+void bm_cpu_tile_dot(const struct bm_cpu_stage *stage,
+                     const float *weights,
+                     uint64_t input,
+                     uint64_t inputs,
+                     const float *dy,
+                     uint64_t images,
+                     float *dx,
+                     const float *mask) {
+    switch (images) {
+    case 1:
+        DOT(1)
+        break;
+    case 2:
+        DOT(2)
+        break;
+    case 3:
+        DOT(3)
+        break;
+    default:
+        DOT(BM_CPU_DOT_IMAGES)
+        break;
+    }
+}
