@@ -224,6 +224,9 @@ static void check_slice(struct trial *trial, uint32_t turn) {
     if (!has_state(trial->tests[0]) && trial->slice.flags == 0) {
         trial->slice.flags = BM_SLICE_KEEP_STATISTICS; /* what nobody can set back must stay */
     }
+    if (bm_test_refuses_single_value(trial->tests[0], &trial->slice)) {
+        return;
+    }
     make_reference(trial);
     for (uint32_t i = 0; i < trial->test_count; i++) {
         check_gradient(trial, trial->tests[i]);

@@ -225,6 +225,10 @@ static void test_single_value(void) {
         return;
     }
     struct bm_slice slice = bm_test_slice(0, 1, 0, 1);
+    if (bm_test_refuses_single_value(test, &slice)) {
+        bm_test_session_destroy(test);
+        return;
+    }
     float *gradient = read_gradient(test, &slice);
     for (uint32_t i = 0; i < 21 * 98 + 21 + 21; i++) {
         TEST_CHECK(gradient[i] == 0);

@@ -199,6 +199,29 @@ struct bm_slice bm_test_slice(uint64_t first, uint64_t count, uint32_t flags, ui
                              .divisor = (double)count};
 }
 
+static int normalizes_single_values(const struct bm_model *model) {
+    for (uint32_t l = 0; l < model->layer_count; l++) {
+        const struct bm_shape shape = model->output[l];
+        if (model->layers[l].kind == BM_LAYER_BATCHNORM && shape.height * shape.width == 1) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int bm_test_refuses_single_value(struct bm_test_session *test, const struct bm_slice *slice) {
+    if (slice->count > 1 || (slice->flags & BM_SLICE_USE_RUNNING) != 0 ||
+        !normalizes_single_values(&test->model)) {
+        return 0;
+    }
+    int refuses =
+        test->plugin->gradient(test->session, slice, &test->error) == BM_STATUS_UNSUPPORTED;
+    if (refuses) {
+        (void)printf("not supported: %s\n", test->error.text);
+    }
+    return refuses;
+}
+
 int32_t bm_test_update(struct bm_test_session *test,
                        const struct bm_slice *slice,
                        const struct bm_hyper *hyper) {

@@ -59,6 +59,10 @@ void bm_test_session_destroy(struct bm_test_session *test);
 
 struct bm_slice bm_test_slice(uint64_t first, uint64_t count, uint32_t flags, uint64_t update);
 
+/* Whether this slice asks for a batch norm of single values and the backend, as it may, says that
+ * it does not support that; the reason is printed. */
+int bm_test_refuses_single_value(struct bm_test_session *test, const struct bm_slice *slice);
+
 /* The update as the host makes it: fused where the plugin offers that, otherwise two calls. */
 int32_t bm_test_update(struct bm_test_session *test,
                        const struct bm_slice *slice,
