@@ -444,11 +444,27 @@ static int32_t is_known(const struct bm_cell_series *series) {
     return bm_stats_known(medians, rounds, TOLERANCE, scratch);
 }
 
-/* Why the cell needs no further round, or NULL. */
-static const char *
-why_stop(const struct bm_schedule *schedule, const struct bm_cell *cell, uint32_t rounds) {
+/* Time of the replays that follow the rounds of these cells. */
+static double replays_s(const struct bm_cell *cells, uint32_t count) {
+    double sum_s = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t s = 0; s < BM_SERIES_COUNT; s++) {
+            if (s != BM_SERIES_GRADIENT && cells[i].series[s].rounds > 0 &&
+                !cells[i].row->computes_nothing) {
+                sum_s += block_s(&cells[i], (enum bm_series)s);
+            }
+        }
+    }
+    return sum_s;
+}
+
+/* Why the cell needs no further round, or NULL. `reserved_s` is what comes after the rounds. */
+static const char *why_stop(const struct bm_schedule *schedule,
+                            const struct bm_cell *cell,
+                            uint32_t rounds,
+                            double reserved_s) {
     double next_s = rounds == 0 ? 0 : cell->spent_s / rounds;
-    if (rounds > 0 && bm_schedule_now_s() + next_s > schedule->deadline_s) {
+    if (rounds > 0 && bm_schedule_now_s() + next_s + reserved_s > schedule->deadline_s) {
         return "time limit";
     }
     if (rounds < rounds_min(cell)) {
@@ -557,7 +573,9 @@ static void run_rounds(const struct bm_schedule *schedule, struct bm_cell *cells
                 continue;
             }
             take_turn(schedule, cell, round);
-            const char *why = cell->active ? why_stop(schedule, cell, round + 1) : "failure";
+            const char *why = cell->active
+                                  ? why_stop(schedule, cell, round + 1, replays_s(cells, count))
+                                  : "failure";
             if (why != NULL) {
                 for (uint32_t s = 0; s < BM_SERIES_COUNT; s++) {
                     cell->series[s].stopped = why;
