@@ -189,19 +189,19 @@ static void transpose(void *context, uint32_t thread, uint32_t thread_count) {
     uint64_t begin = 0;
     uint64_t end = 0;
     bm_kit_split(taps, 1, thread, thread_count, &begin, &end);
-    for (uint64_t item = begin * outputs; item < end * outputs; item++) {
-        uint64_t tap = taps - 1 - item / outputs;
-        uint64_t o = item % outputs;
-        uint64_t own = o / BM_CPU_PANEL;
-        uint64_t own_width = bm_cpu_panel_width(outputs, own);
-        const float *from = work->session->params + stage->weight +
-                            own * BM_CPU_PANEL * stage->depth + tap * inputs * own_width +
-                            (o - own * BM_CPU_PANEL);
-        for (uint64_t i = 0; i < inputs; i++) {
-            uint64_t panel = i / BM_CPU_PANEL;
-            stage->transposed[panel * BM_CPU_PANEL * taps * outputs +
-                              item * bm_cpu_panel_width(inputs, panel) +
-                              (i - panel * BM_CPU_PANEL)] = from[i * own_width];
+    for (uint64_t item = begin; item < end; item++) {
+        const float *weights = work->session->params + stage->weight;
+        for (uint64_t i = 0; i < inputs; i += BM_CPU_PANEL) {
+            uint64_t width = bm_cpu_panel_width(inputs, i / BM_CPU_PANEL);
+            uint64_t rows = inputs - i < width ? inputs - i : width;
+            float *to = stage->transposed + i * taps * outputs + item * outputs * width;
+            for (uint64_t o = 0; o < outputs; o += BM_CPU_PANEL) {
+                uint64_t own_width = bm_cpu_panel_width(outputs, o / BM_CPU_PANEL);
+                uint64_t columns = outputs - o < own_width ? outputs - o : own_width;
+                bm_cpu_transpose(weights + o * stage->depth +
+                                     ((taps - 1 - item) * inputs + i) * own_width,
+                                 own_width, rows, columns, to + o * width, width);
+            }
         }
     }
 }

@@ -140,6 +140,19 @@ struct bm_cpu_work {
     const float *mask; /* dx is 0 where this, the input, is not positive; NULL: everywhere wanted */
 };
 
+/* Work of fewer multiplications than this is done by the calling thread: starting and ending the
+ * others takes as long. */
+#define BM_CPU_ALONE 32768u
+
+static inline void
+bm_cpu_run(struct bm_session *session, bm_kit_task *task, void *context, uint64_t multiplications) {
+    if (multiplications < BM_CPU_ALONE) {
+        task(context, 0, 1);
+    } else {
+        bm_kit_pool_run(session->pool, task, context);
+    }
+}
+
 /* ---- tile.c: the products, a tile at a time ---- */
 
 /* Rows of the left operand: runs of contiguous floats, so that a row may be an image or a patch. */
@@ -213,6 +226,15 @@ uint64_t bm_cpu_panel_columns(uint64_t columns);
 static inline uint64_t bm_cpu_tile_begin(uint64_t rows, uint64_t tiles, uint64_t index) {
     return rows * index / tiles;
 }
+
+/* to[c][r] = from[r][c] for `rows` rows and `columns` columns, rows of `from` and of `to` being
+ * from_ld and to_ld floats apart. */
+void bm_cpu_transpose(const float *from,
+                      uint64_t from_ld,
+                      uint64_t rows,
+                      uint64_t columns,
+                      float *to,
+                      uint64_t to_ld);
 
 /* ---- stages ---- */
 

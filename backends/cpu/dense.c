@@ -87,8 +87,14 @@ static void forward(void *context, uint32_t thread, uint32_t thread_count) {
             stage->out.channels, &finish, work->y, stage->out.ld, thread, thread_count);
 }
 
+/* Of one product over all images. */
+static uint64_t multiplications(const struct bm_cpu_work *work) {
+    return work->session->pass.count * work->stage->depth *
+           bm_cpu_panel_columns(work->stage->out.channels);
+}
+
 void bm_cpu_dense_forward(struct bm_cpu_work *work) {
-    bm_kit_pool_run(work->session->pool, forward, work);
+    bm_cpu_run(work->session, forward, work, multiplications(work));
 }
 
 /* ---- Gradient of the input ---- */
@@ -123,14 +129,11 @@ static void transpose_panel(const struct bm_cpu_stage *stage,
     uint64_t width = bm_cpu_panel_width(stage->depth, panel);
     uint64_t input = panel * BM_CPU_PANEL;
     float *to = transposed + input * stage->out.channels;
-    for (uint64_t o = 0; o < stage->out.channels; o++) {
-        uint64_t own = o / BM_CPU_PANEL;
-        uint64_t own_width = bm_cpu_panel_width(stage->out.channels, own);
-        const float *from = weights + own * BM_CPU_PANEL * stage->depth + input * own_width +
-                            (o - own * BM_CPU_PANEL);
-        for (uint64_t k = 0; k < width; k++) {
-            to[o * width + k] = from[k * own_width];
-        }
+    for (uint64_t o = 0; o < stage->out.channels; o += BM_CPU_PANEL) {
+        uint64_t own_width = bm_cpu_panel_width(stage->out.channels, o / BM_CPU_PANEL);
+        uint64_t left = stage->out.channels - o;
+        bm_cpu_transpose(weights + o * stage->depth + input * own_width, own_width, width,
+                         left < own_width ? left : own_width, to + o * width, width);
     }
 }
 
@@ -154,13 +157,13 @@ static void transposed_product(void *context, uint32_t thread, uint32_t thread_c
 }
 
 static void input_gradient(struct bm_cpu_work *work) {
-    struct bm_kit_pool *pool = work->session->pool;
-    if (work->session->pass.count <= BM_CPU_DOT_COUNT_MAX) {
-        bm_kit_pool_run(pool, dots, work);
+    struct bm_session *session = work->session;
+    if (session->pass.count <= BM_CPU_DOT_COUNT_MAX) {
+        bm_cpu_run(session, dots, work, multiplications(work));
         return;
     }
-    bm_kit_pool_run(pool, transpose, work);
-    bm_kit_pool_run(pool, transposed_product, work);
+    bm_cpu_run(session, transpose, work, multiplications(work) / session->pass.count);
+    bm_cpu_run(session, transposed_product, work, multiplications(work));
 }
 
 /* ---- Gradient of the parameters ---- */
@@ -243,5 +246,5 @@ void bm_cpu_dense_backward(struct bm_cpu_work *work) {
     if (work->dx != NULL) {
         input_gradient(work);
     }
-    bm_kit_pool_run(work->session->pool, param_gradients, work);
+    bm_cpu_run(work->session, param_gradients, work, multiplications(work));
 }

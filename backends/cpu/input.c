@@ -82,5 +82,5 @@ static void gather(void *context, uint32_t thread, uint32_t thread_count) {
 }
 
 void bm_cpu_input(struct bm_session *session) {
-    bm_kit_pool_run(session->pool, gather, session);
+    bm_cpu_run(session, gather, session, session->pass.count * session->core.network.input_size);
 }

@@ -45,46 +45,81 @@ INLINE void finish_row(const struct bm_cpu_finish *finish,
     }
 }
 
+/* sum[i][v] += a[i][k] panel[k][v] for one k */
+INLINE void rows_step(const uint64_t rows,
+                      const uint64_t vectors,
+                      const float *values,
+                      uint64_t step,
+                      const float *panel,
+                      bm_vector sum[BM_CPU_ROWS][2]) {
+    bm_vector b[2];
+    UNROLL
+    for (uint64_t v = 0; v < vectors; v++) {
+        b[v] = bm_load(panel + v * BM_CPU_WIDTH);
+    }
+    UNROLL
+    for (uint64_t i = 0; i < rows; i++) {
+        bm_vector factor = bm_spread(values[i * step]);
+        UNROLL
+        for (uint64_t v = 0; v < vectors; v++) {
+            sum[i][v] = bm_multiply_add(factor, b[v], sum[i][v]);
+        }
+    }
+}
+
+/* With one or two rows there are too few sums to keep the multipliers busy, so every `chains`-th k
+ * has sums of its own, which are added at the end. */
 INLINE void rows_tile(const uint64_t rows,
                       const uint64_t vectors,
+                      const uint64_t chains,
                       const struct bm_cpu_rows *a,
                       const float *panel,
                       const struct bm_cpu_finish *finish,
                       float *c,
                       uint64_t ldc) {
-    bm_vector sum[BM_CPU_ROWS][2];
+    bm_vector sum[4][BM_CPU_ROWS][2];
     const uint64_t step = a->step;
     UNROLL
-    for (uint64_t i = 0; i < rows; i++) {
+    for (uint64_t n = 0; n < chains; n++) {
         UNROLL
-        for (uint64_t v = 0; v < vectors; v++) {
-            sum[i][v] = finish->continues ? bm_load(c + i * ldc + v * BM_CPU_WIDTH) : bm_nothing();
+        for (uint64_t i = 0; i < rows; i++) {
+            UNROLL
+            for (uint64_t v = 0; v < vectors; v++) {
+                sum[n][i][v] = n == 0 && finish->continues ? bm_load(c + i * ldc + v * BM_CPU_WIDTH)
+                                                           : bm_nothing();
+            }
         }
     }
     for (uint64_t run = 0; run < a->runs; run++) {
         const float *values = a->values + run * a->run_step;
-        for (uint64_t k = 0; k < a->length; k++, values++, panel += vectors * BM_CPU_WIDTH) {
-            bm_vector b[2];
+        const float *end = values + a->length;
+        for (; values + chains <= end; values += chains) {
             UNROLL
-            for (uint64_t v = 0; v < vectors; v++) {
-                b[v] = bm_load(panel + v * BM_CPU_WIDTH);
+            for (uint64_t n = 0; n < chains; n++) {
+                rows_step(rows, vectors, values + n, step, panel, sum[n]);
+                panel += vectors * BM_CPU_WIDTH;
             }
-            UNROLL
-            for (uint64_t i = 0; i < rows; i++) {
-                bm_vector factor = bm_spread(values[i * step]);
-                UNROLL
-                for (uint64_t v = 0; v < vectors; v++) {
-                    sum[i][v] = bm_multiply_add(factor, b[v], sum[i][v]);
-                }
-            }
+        }
+        for (; chains > 1 && values < end; values++) {
+            rows_step(rows, vectors, values, step, panel, sum[0]);
+            panel += vectors * BM_CPU_WIDTH;
         }
     }
     UNROLL
     for (uint64_t i = 0; i < rows; i++) {
         const float *mask = finish->mask == NULL ? NULL : finish->mask + i * ldc;
-        finish_row(finish, vectors, sum[i], mask, c + i * ldc);
+        UNROLL
+        for (uint64_t n = 1; n < chains; n++) {
+            UNROLL
+            for (uint64_t v = 0; v < vectors; v++) {
+                sum[0][i][v] = bm_add(sum[0][i][v], sum[n][i][v]);
+            }
+        }
+        finish_row(finish, vectors, sum[0][i], mask, c + i * ldc);
     }
 }
+
+#define CHAINS(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
 
 typedef void rows_variant(const struct bm_cpu_rows *a,
                           const float *panel,
@@ -95,11 +130,11 @@ typedef void rows_variant(const struct bm_cpu_rows *a,
 #define ROWS_VARIANT(rows)                                                                         \
     static void rows_##rows##_1(const struct bm_cpu_rows *a, const float *panel,                   \
                                 const struct bm_cpu_finish *finish, float *c, uint64_t ldc) {      \
-        rows_tile(rows, 1, a, panel, finish, c, ldc);                                              \
+        rows_tile(rows, 1, CHAINS(rows), a, panel, finish, c, ldc);                                \
     }                                                                                              \
     static void rows_##rows##_2(const struct bm_cpu_rows *a, const float *panel,                   \
                                 const struct bm_cpu_finish *finish, float *c, uint64_t ldc) {      \
-        rows_tile(rows, 2, a, panel, finish, c, ldc);                                              \
+        rows_tile(rows, 2, CHAINS(rows), a, panel, finish, c, ldc);                                \
     }
 
 /* ---- Outer products ---- */
