@@ -6,7 +6,9 @@
  * convolution. Weights are kept as panels (see struct bm_cpu_stage), in which they are read by
  * every product; the canonical layout exists only at the border.
  *
- * Every element of a result is computed by one thread, in an order that follows from shapes alone.
+ * Every element of a result is computed by one thread, in an order that follows from shapes alone,
+ * but for one: with few images the gradient of a dense layer's input is a sum of what the threads
+ * have made of their own weights, in the order of the threads.
  */
 #ifndef BM_CPU_H
 #define BM_CPU_H
@@ -17,8 +19,8 @@
 /* Columns of a full panel. */
 #define BM_CPU_PANEL (2 * BM_CPU_WIDTH)
 
-/* Up to so many images the gradient of a dense layer's input is made of dot products; above, the
- * weights are transposed first. */
+/* Up to so many images are few: the gradient of a dense layer's input is made of dot products;
+ * above, the weights are transposed first. */
 #define BM_CPU_DOT_COUNT_MAX UINT64_C(32)
 
 /* An activation's place: [positions][ld] floats an image, of each row the first `channels` used and
@@ -107,7 +109,9 @@ struct bm_session {
     uint32_t first_trainable; /* the lowest stage that has parameters */
     void *memory;             /* holds every array below */
     uint64_t memory_bytes;
-    uint64_t image_max; /* images that go through the layers together */
+    uint64_t image_max;   /* images that go through the layers together */
+    uint64_t skinny_max;  /* up to so many the weights of dense layers are stepped in registers */
+    uint32_t is_measured; /* skinny_max is, and not an option's */
 
     struct bm_cpu_shape in;
     float *input;          /* [image_max][in.size] */
@@ -119,12 +123,15 @@ struct bm_session {
     float *delta[2];   /* gradient of a stage's output, and of its input */
     double *losses;    /* [image_max] */
     uint8_t *right;
+    float *partial; /* [thread_count - 1][images, at most BM_CPU_DOT_COUNT_MAX][partial_size] */
+    uint64_t partial_size;
     float *scratch; /* [thread_count][scratch_count] */
     uint64_t scratch_count;
     struct bm_cpu_chunk *chunks;
     double *norms; /* [chunk_count][2] partial sums of squares */
     float *ratios; /* [tensor_count] of lars and lamb */
     uint64_t chunk_count;
+    uint64_t rest_count; /* of chunks that a fused update does not step */
     uint32_t tensor_count;
     struct bm_cpu_pass pass;
 };
@@ -205,17 +212,32 @@ void bm_cpu_tile_outer(const float *a,
                        const float *fetch_other,
                        float *tile);
 
-/* dx[i][input + k] = sum_j dy[i][j] weight[input + k][j] for `images` <= BM_CPU_DOT_IMAGES images
- * and `inputs` <= BM_CPU_DOT_INPUTS inputs of a dense layer whose panels are `weights`; 0 where the
- * mask, which lies like dx, is not positive (NULL: no mask). */
-void bm_cpu_tile_dot(const struct bm_cpu_stage *stage,
-                     const float *weights,
-                     uint64_t input,
-                     uint64_t inputs,
-                     const float *dy,
-                     uint64_t images,
-                     float *dx,
-                     const float *mask);
+/* Dot products along the rows of neighbouring panels. */
+struct bm_cpu_dot {
+    const float *panels; /* the first of them */
+    uint64_t depth;
+    uint64_t columns; /* of all of them */
+    uint64_t dy_step; /* from one image to the next */
+    uint64_t dx_step;
+};
+
+/* dx[i][input + k] = sum_j dy[i][j] panels[input + k][j] for `images` <= BM_CPU_DOT_IMAGES images,
+ * k < BM_CPU_DOT_INPUTS and the columns j of the panels. */
+void bm_cpu_tile_dot(
+    const struct bm_cpu_dot *dot, uint64_t input, const float *dy, uint64_t images, float *dx);
+
+/* What one thread has of a dense layer's weights. */
+struct bm_cpu_share {
+    uint64_t input_begin;
+    uint64_t input_end;
+    uint64_t panel_begin;
+    uint64_t panel_end;
+};
+
+/* ---- skinny.c ---- */
+
+/* Steps a share of a dense layer's weights as session->pass says, which adds to nothing. */
+void bm_cpu_skinny_step(const struct bm_cpu_work *work, const struct bm_cpu_share *share);
 
 /* Panels over `columns`: their number, the width of number `index`, and the sum of their widths. */
 uint64_t bm_cpu_panel_count(uint64_t columns);
@@ -242,6 +264,9 @@ void bm_cpu_input(struct bm_session *session);
 
 void bm_cpu_dense_forward(struct bm_cpu_work *work);
 void bm_cpu_dense_backward(struct bm_cpu_work *work);
+
+/* The second half of it: the gradient of the parameters, stored or stepped with. */
+void bm_cpu_dense_param_gradients(struct bm_cpu_work *work);
 
 void bm_cpu_convolution_forward(struct bm_cpu_work *work);
 void bm_cpu_convolution_backward(struct bm_cpu_work *work);
@@ -300,6 +325,11 @@ double bm_cpu_pass_run(struct bm_session *session,
 
 /* Stages and shapes from the session's network; all that memory.c needs. */
 int32_t bm_cpu_plan(struct bm_session *session, struct bm_error *error);
+
+/* ---- tune.c ---- */
+
+/* Sets skinny_max of a session that has its memory and threads and has not been used. */
+void bm_cpu_tune(struct bm_session *session);
 
 /* ---- memory.c ---- */
 

@@ -99,28 +99,6 @@ void bm_cpu_dense_forward(struct bm_cpu_work *work) {
 
 /* ---- Gradient of the input ---- */
 
-/* Few images: dot products along the rows of the weights. A thread has inputs. */
-static void dots(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
-    const struct bm_cpu_stage *stage = work->stage;
-    const float *weights = work->session->params + stage->weight;
-    uint64_t count = work->session->pass.count;
-    uint64_t tiles = (count + BM_CPU_DOT_IMAGES - 1) / BM_CPU_DOT_IMAGES;
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    bm_kit_split(stage->depth, BM_CPU_WIDTH, thread, thread_count, &begin, &end);
-    for (uint64_t k = begin; k < end; k += BM_CPU_DOT_INPUTS) {
-        uint64_t inputs = end - k < BM_CPU_DOT_INPUTS ? end - k : BM_CPU_DOT_INPUTS;
-        for (uint64_t t = 0; t < tiles; t++) {
-            uint64_t first = bm_cpu_tile_begin(count, tiles, t);
-            uint64_t last = bm_cpu_tile_begin(count, tiles, t + 1);
-            bm_cpu_tile_dot(stage, weights, k, inputs, work->dy + first * stage->out.ld,
-                            last - first, work->dx + first * stage->in.size,
-                            work->mask == NULL ? NULL : work->mask + first * stage->in.size);
-        }
-    }
-}
-
 /* One panel over inputs, [output][input], from the panels over outputs. */
 static void transpose_panel(const struct bm_cpu_stage *stage,
                             const float *weights,
@@ -158,93 +136,281 @@ static void transposed_product(void *context, uint32_t thread, uint32_t thread_c
 
 static void input_gradient(struct bm_cpu_work *work) {
     struct bm_session *session = work->session;
-    if (session->pass.count <= BM_CPU_DOT_COUNT_MAX) {
-        bm_cpu_run(session, dots, work, multiplications(work));
-        return;
-    }
     bm_cpu_run(session, transpose, work, multiplications(work) / session->pass.count);
     bm_cpu_run(session, transposed_product, work, multiplications(work));
 }
 
 /* ---- Gradient of the parameters ---- */
 
-/* Rows first .. first + rows of one panel's gradient, tile after tile for some images, then for the
- * next: the operands of a group stay in the first cache. `sums` is [rows][width]. */
-static void group_gradient(
-    const struct bm_cpu_work *work, uint64_t first, uint64_t rows, uint64_t panel, float *sums) {
+/* Floats of the sums of one group of tiles. */
+#define GROUP_FLOATS (BM_CPU_GROUP * BM_CPU_ROWS * BM_CPU_PANEL)
+
+/* A piece of the gradient of the weights: inputs by panels, all of it neighbours. */
+struct group {
+    uint64_t input_begin; /* at most BM_CPU_GROUP tiles */
+    uint64_t input_end;
+    uint64_t panel_begin; /* at most BM_CPU_GROUP_PANELS */
+    uint64_t panel_end;
+};
+
+/* The tiles of one panel, over the images of `steps` from `image` on. `sums` is [inputs][width]. */
+static void group_tiles(const struct bm_cpu_work *work,
+                        const struct bm_cpu_steps *steps,
+                        uint64_t image,
+                        const struct group *group,
+                        uint64_t panel,
+                        float *sums) {
     const struct bm_cpu_stage *stage = work->stage;
-    struct bm_session *session = work->session;
+    const struct bm_session *session = work->session;
     uint64_t width = bm_cpu_panel_width(stage->out.channels, panel);
-    uint64_t offset = stage->weight + panel * BM_CPU_PANEL * stage->depth + first * width;
-    uint64_t tiles = tiles_of(rows);
-    uint64_t parts = (session->pass.count + BM_CPU_GROUP_STEPS - 1) / BM_CPU_GROUP_STEPS;
-    const float *state = session->core.slot_count > 0 ? session->state[0] + offset : NULL;
+    uint64_t offset =
+        stage->weight + panel * BM_CPU_PANEL * stage->depth + group->input_begin * width;
+    uint64_t inputs = group->input_end - group->input_begin;
+    uint64_t tiles = tiles_of(inputs);
+    int32_t last = image + steps->length == session->pass.count;
+    const float *params = last ? session->params + offset : NULL;
+    const float *state = last && session->core.slot_count > 0 ? session->state[0] + offset : NULL;
+    for (uint64_t t = 0; t < tiles; t++) {
+        uint64_t row = bm_cpu_tile_begin(inputs, tiles, t);
+        uint64_t rows = bm_cpu_tile_begin(inputs, tiles, t + 1) - row;
+        bm_cpu_tile_outer(work->x + image * stage->in.size + group->input_begin + row,
+                          work->dy + image * stage->out.ld + panel * BM_CPU_PANEL, steps, rows,
+                          width, image > 0, params == NULL ? NULL : params + row * width,
+                          state == NULL ? NULL : state + row * width, sums + row * width);
+    }
+}
+
+/* For some images after the other: their inputs stay in the first cache from tile to tile and from
+ * panel to panel. What is made of one panel is contiguous in the packed layout, so that it can be
+ * stepped as it is. */
+static void group_gradient(const struct bm_cpu_work *work, const struct group *group) {
+    float sums[BM_CPU_GROUP_PANELS * GROUP_FLOATS] __attribute__((aligned(64)));
+    const struct bm_cpu_stage *stage = work->stage;
+    uint64_t count = work->session->pass.count;
+    uint64_t parts = (count + BM_CPU_GROUP_STEPS - 1) / BM_CPU_GROUP_STEPS;
+    uint64_t inputs = group->input_end - group->input_begin;
     for (uint64_t part = 0; part < parts; part++) {
-        uint64_t b = bm_cpu_tile_begin(session->pass.count, parts, part);
-        const struct bm_cpu_steps steps = {
-            .runs = 1,
-            .length = bm_cpu_tile_begin(session->pass.count, parts, part + 1) - b,
-            .a_step = stage->in.size,
-            .b_step = stage->out.ld};
-        int32_t last = part == parts - 1;
-        for (uint64_t t = 0; t < tiles; t++) {
-            uint64_t row = bm_cpu_tile_begin(rows, tiles, t);
-            uint64_t own = bm_cpu_tile_begin(rows, tiles, t + 1) - row;
-            bm_cpu_tile_outer(work->x + b * stage->in.size + first + row,
-                              work->dy + b * stage->out.ld + panel * BM_CPU_PANEL, &steps, own,
-                              width, part > 0, last ? session->params + offset + row * width : NULL,
-                              last && state != NULL ? state + row * width : NULL,
-                              sums + row * width);
+        uint64_t image = bm_cpu_tile_begin(count, parts, part);
+        const struct bm_cpu_steps steps = {.runs = 1,
+                                           .length =
+                                               bm_cpu_tile_begin(count, parts, part + 1) - image,
+                                           .a_step = stage->in.size,
+                                           .b_step = stage->out.ld};
+        for (uint64_t panel = group->panel_begin; panel < group->panel_end; panel++) {
+            float *own = sums + (panel - group->panel_begin) * GROUP_FLOATS;
+            uint64_t width = bm_cpu_panel_width(stage->out.channels, panel);
+            uint64_t offset =
+                stage->weight + panel * BM_CPU_PANEL * stage->depth + group->input_begin * width;
+            group_tiles(work, &steps, image, group, panel, own);
+            if (part == parts - 1) {
+                bm_cpu_sink(work->session, offset, own, inputs * width);
+            }
         }
     }
-    bm_cpu_sink(session, offset, sums, rows * width);
 }
 
-/* A group of tiles is inputs x a panel of outputs: contiguous in the packed layout, so that it can
- * be stepped as it is. A thread has groups. */
-static void weight_gradient(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
-    const struct bm_cpu_stage *stage = work->stage;
-    float sums[BM_CPU_GROUP * BM_CPU_ROWS * BM_CPU_PANEL] __attribute__((aligned(64)));
-    uint64_t groups =
-        (stage->depth + BM_CPU_GROUP * BM_CPU_ROWS - 1) / (BM_CPU_GROUP * BM_CPU_ROWS);
+/* Groups of tiles that some inputs are cut into. */
+static uint64_t cuts_of(uint64_t inputs) {
+    return (tiles_of(inputs) + BM_CPU_GROUP - 1) / BM_CPU_GROUP;
+}
+
+/* Cut number `cut` of the inputs `first` .. `last`. */
+static void cut_gradient(const struct bm_cpu_work *work,
+                         uint64_t first,
+                         uint64_t last,
+                         uint64_t cut,
+                         uint64_t panel_begin,
+                         uint64_t panel_end) {
+    uint64_t tiles = tiles_of(last - first);
+    uint64_t cuts = cuts_of(last - first);
+    uint64_t begin = bm_cpu_tile_begin(tiles, cuts, cut);
+    uint64_t end = bm_cpu_tile_begin(tiles, cuts, cut + 1);
+    const struct group group = {
+        .input_begin = first + bm_cpu_tile_begin(last - first, tiles, begin),
+        .input_end = first + bm_cpu_tile_begin(last - first, tiles, end),
+        .panel_begin = panel_begin,
+        .panel_end = panel_end,
+    };
+    group_gradient(work, &group);
+}
+
+/* A thread has groups. */
+static void
+weight_gradient(const struct bm_cpu_work *work, uint32_t thread, uint32_t thread_count) {
+    uint64_t depth = work->stage->depth;
+    uint64_t panels = bm_cpu_panel_count(work->stage->out.channels);
+    uint64_t sets = (panels + BM_CPU_GROUP_PANELS - 1) / BM_CPU_GROUP_PANELS;
+    uint64_t cuts = cuts_of(depth);
     uint64_t begin = 0;
     uint64_t end = 0;
-    bm_kit_split(bm_cpu_panel_count(stage->out.channels) * groups, 1, thread, thread_count, &begin,
-                 &end);
+    bm_kit_split(sets * cuts, 1, thread, thread_count, &begin, &end);
     for (uint64_t item = begin; item < end; item++) {
-        uint64_t first = bm_cpu_tile_begin(stage->depth, groups, item % groups);
-        uint64_t last = bm_cpu_tile_begin(stage->depth, groups, item % groups + 1);
-        group_gradient(work, first, last - first, item / groups, sums);
+        cut_gradient(work, 0, depth, item % cuts, bm_cpu_tile_begin(panels, sets, item / cuts),
+                     bm_cpu_tile_begin(panels, sets, item / cuts + 1));
     }
 }
 
+#define BIAS_FLOATS UINT64_C(256)
+
 /* dbias[output] = sum over images of dy */
-static void bias_gradient(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
+static void bias_gradient(const struct bm_cpu_work *work, uint32_t thread, uint32_t thread_count) {
     const struct bm_cpu_stage *stage = work->stage;
     uint64_t begin = 0;
     uint64_t end = 0;
     bm_kit_split(bm_padded(stage->out.channels), BM_CPU_WIDTH, thread, thread_count, &begin, &end);
     bm_cpu_sum_rows(work->dy, stage->out.ld, work->session->pass.count, begin, end, stage->sums);
-    for (uint64_t c = begin; c < end; c += BM_CPU_WIDTH) {
-        float values[BM_CPU_WIDTH];
-        for (uint64_t i = 0; i < BM_CPU_WIDTH; i++) {
+    for (uint64_t c = begin; c < end; c += BIAS_FLOATS) {
+        float values[BIAS_FLOATS] __attribute__((aligned(64)));
+        uint64_t count = end - c < BIAS_FLOATS ? end - c : BIAS_FLOATS;
+        for (uint64_t i = 0; i < count; i++) {
             values[i] = (float)stage->sums[c + i];
         }
-        bm_cpu_sink(work->session, stage->bias + c, values, BM_CPU_WIDTH);
+        bm_cpu_sink(work->session, stage->bias + c, values, count);
     }
+}
+
+/*
+ * In the skinny regime a thread has panels, forward and back, and with them the weights that it
+ * reads and steps: they stay in its caches, and no line of them goes from one processor to another.
+ * Where there are fewer panels than threads, a thread has inputs instead.
+ */
+static void skinny_share(const struct bm_cpu_work *work,
+                         uint32_t thread,
+                         uint32_t thread_count,
+                         struct bm_cpu_share *share) {
+    uint64_t panels = bm_cpu_panel_count(work->stage->out.channels);
+    *share = (struct bm_cpu_share){.input_end = work->stage->depth, .panel_end = panels};
+    if (panels < thread_count) {
+        bm_kit_split(work->stage->depth, BM_CPU_WIDTH, thread, thread_count, &share->input_begin,
+                     &share->input_end);
+    } else {
+        bm_kit_split(panels, 1, thread, thread_count, &share->panel_begin, &share->panel_end);
+    }
+}
+
+static int32_t is_skinny(const struct bm_session *session) {
+    return session->pass.steps && !session->pass.adds && session->pass.count <= session->skinny_max;
 }
 
 static void param_gradients(void *context, uint32_t thread, uint32_t thread_count) {
-    weight_gradient(context, thread, thread_count);
-    bias_gradient(context, thread, thread_count);
+    const struct bm_cpu_work *work = context;
+    if (is_skinny(work->session)) {
+        struct bm_cpu_share share;
+        skinny_share(work, thread, thread_count, &share);
+        bm_cpu_skinny_step(work, &share);
+    } else {
+        weight_gradient(work, thread, thread_count);
+    }
+    bias_gradient(work, thread, thread_count);
+}
+
+void bm_cpu_dense_param_gradients(struct bm_cpu_work *work) {
+    bm_cpu_run(work->session, param_gradients, work, multiplications(work));
+}
+
+/* ---- Few images ---- */
+
+/*
+ * A thread has panels, forward and back, and with them the weights that it reads and steps: they
+ * stay in its caches, and no line of them goes from one processor to another. Of the gradient of
+ * the input it makes what comes from its panels; the first thread's goes to dx, the others' beside.
+ * Where there are fewer panels than threads, a thread has inputs instead.
+ */
+/* Of the gradient of the input a thread makes what comes from its panels; the first thread's goes
+ * to dx, the others' beside. */
+static void dots(const struct bm_cpu_work *work,
+                 const struct bm_cpu_share *share,
+                 float *dx,
+                 uint64_t dx_step) {
+    const struct bm_cpu_stage *stage = work->stage;
+    uint64_t count = work->session->pass.count;
+    uint64_t tiles = (count + BM_CPU_DOT_IMAGES - 1) / BM_CPU_DOT_IMAGES;
+    uint64_t first = share->panel_begin * BM_CPU_PANEL;
+    uint64_t last = share->panel_end * BM_CPU_PANEL;
+    uint64_t columns = bm_cpu_panel_columns(stage->out.channels);
+    struct bm_cpu_dot dot = {
+        .panels = work->session->params + stage->weight + first * stage->depth,
+        .depth = stage->depth,
+        .columns = (last < columns ? last : columns) - first,
+        .dy_step = stage->out.ld,
+        .dx_step = dx_step,
+    };
+    for (uint64_t k = share->input_begin; k < share->input_end; k += BM_CPU_DOT_INPUTS) {
+        for (uint64_t t = 0; t < tiles; t++) {
+            uint64_t image = bm_cpu_tile_begin(count, tiles, t);
+            bm_cpu_tile_dot(&dot, k, work->dy + image * stage->out.ld + first,
+                            bm_cpu_tile_begin(count, tiles, t + 1) - image, dx + image * dx_step);
+        }
+    }
+}
+
+static float *partial_of(const struct bm_session *session, uint32_t thread) {
+    return session->partial + (thread - 1) * session->pass.count * session->partial_size;
+}
+
+static void share_gradient(const struct bm_cpu_work *work, const struct bm_cpu_share *share) {
+    uint64_t cuts = cuts_of(share->input_end - share->input_begin);
+    for (uint64_t panel = share->panel_begin; panel < share->panel_end; panel++) {
+        for (uint64_t cut = 0; cut < cuts; cut++) {
+            cut_gradient(work, share->input_begin, share->input_end, cut, panel, panel + 1);
+        }
+    }
+}
+
+static void backward_share(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
+    struct bm_session *session = work->session;
+    struct bm_cpu_share share;
+    skinny_share(work, thread, thread_count, &share);
+    if (work->dx != NULL) {
+        int32_t beside = share.panel_begin > 0;
+        dots(work, &share, beside ? partial_of(session, thread) : work->dx,
+             beside ? session->partial_size : work->stage->in.size);
+    }
+    if (is_skinny(session)) {
+        bm_cpu_skinny_step(work, &share);
+    } else {
+        share_gradient(work, &share);
+    }
+    bias_gradient(work, thread, thread_count);
+}
+
+/* dx of one image: the sum of the `parts` parts, masked. */
+static void finish_few_image(const struct bm_cpu_work *work, uint64_t image, uint32_t parts) {
+    const struct bm_session *session = work->session;
+    const struct bm_cpu_stage *stage = work->stage;
+    float *dx = work->dx + image * stage->in.size;
+    for (uint64_t k = 0; k < stage->depth; k += BM_CPU_WIDTH) {
+        bm_vector x = bm_load(dx + k);
+        for (uint32_t part = 1; part < parts; part++) {
+            x = bm_add(x, bm_load(partial_of(session, part) + image * session->partial_size + k));
+        }
+        if (work->mask != NULL) {
+            x = bm_where_positive(bm_load(work->mask + image * stage->in.size + k), x);
+        }
+        bm_store(dx + k, x);
+    }
+}
+
+static void backward_few(struct bm_cpu_work *work) {
+    struct bm_session *session = work->session;
+    uint64_t panels = bm_cpu_panel_count(work->stage->out.channels);
+    uint64_t count = multiplications(work);
+    uint32_t threads = count < BM_CPU_ALONE ? 1 : session->core.thread_count;
+    bm_cpu_run(session, backward_share, work, count);
+    for (uint64_t b = 0; work->dx != NULL && b < session->pass.count; b++) {
+        finish_few_image(work, b, panels < threads ? 1 : threads);
+    }
 }
 
 void bm_cpu_dense_backward(struct bm_cpu_work *work) {
-    /* The sink may change the weights, so their last reader goes first. */
+    if (work->session->pass.count <= BM_CPU_DOT_COUNT_MAX) {
+        backward_few(work);
+        return;
+    }
+    /* The weights may change with their gradient, so their last reader goes first. */
     if (work->dx != NULL) {
         input_gradient(work);
     }
-    bm_cpu_run(work->session, param_gradients, work, multiplications(work));
+    bm_cpu_dense_param_gradients(work);
 }

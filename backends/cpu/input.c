@@ -7,6 +7,8 @@ static uint64_t image_at(const struct bm_cpu_pass *pass, uint64_t b) {
     return pass->images != NULL ? pass->images[b] : pass->first + b;
 }
 
+#define FETCH_AHEAD 2u
+
 /* Lines of an image that is read soon: images lie all over the data. */
 static void fetch_image(const struct bm_cpu_pass *pass, uint64_t b, uint64_t bytes) {
     if (b < pass->count) {
@@ -70,9 +72,12 @@ static void gather(void *context, uint32_t thread, uint32_t thread_count) {
     uint64_t begin = 0;
     uint64_t end = 0;
     bm_kit_split(pass->count, 1, thread, thread_count, &begin, &end);
+    for (uint64_t b = begin; b < end && b < begin + FETCH_AHEAD; b++) {
+        fetch_image(pass, b, bytes);
+    }
     for (uint64_t b = begin; b < end; b++) {
         float *x = session->input + b * session->in.size;
-        fetch_image(pass, b + 2, bytes);
+        fetch_image(pass, b + FETCH_AHEAD, bytes);
         if (session->in.positions == 1) {
             read_flat(session, image_at(pass, b), x);
         } else {

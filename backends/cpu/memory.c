@@ -73,6 +73,7 @@ static void cut_tensor(struct bm_session *session,
             };
         }
         session->chunk_count++;
+        session->rest_count += stage->kind == BM_LAYER_CONV2D;
     }
     session->tensor_count++;
 }
@@ -81,6 +82,7 @@ static void cut_tensor(struct bm_session *session,
 static void cut_tensors(struct bm_session *session) {
     session->packed_count = 0;
     session->chunk_count = 0;
+    session->rest_count = 0;
     session->tensor_count = 0;
     for (uint32_t i = 0; i < session->stage_count; i++) {
         struct bm_cpu_stage *stage = &session->stages[i];
@@ -196,6 +198,21 @@ static uint64_t stage_scratch(const struct bm_cpu_stage *stage) {
     }
 }
 
+/* Where the threads but the first leave their part of an input's gradient. */
+static void lay_out_partial(struct bm_session *session, struct cursor *cursor) {
+    uint64_t images =
+        session->image_max < BM_CPU_DOT_COUNT_MAX ? session->image_max : BM_CPU_DOT_COUNT_MAX;
+    session->partial_size = 0;
+    for (uint32_t i = session->first_trainable + 1; i < session->stage_count; i++) {
+        const struct bm_cpu_stage *stage = &session->stages[i];
+        if (stage->kind == BM_LAYER_DENSE && stage->in.size > session->partial_size) {
+            session->partial_size = stage->in.size;
+        }
+    }
+    session->partial =
+        take_floats(cursor, session->partial_size * images, session->core.thread_count - 1);
+}
+
 static void lay_out_activations(struct bm_session *session, struct cursor *cursor) {
     uint64_t widest = widest_delta(session);
     session->image_max = part_images(session);
@@ -211,6 +228,7 @@ static void lay_out_activations(struct bm_session *session, struct cursor *curso
     session->scratch_count = (session->scratch_count / 16 + 2) * 16;
     session->delta[0] = take_floats(cursor, widest, session->image_max);
     session->delta[1] = take_floats(cursor, widest, session->image_max);
+    lay_out_partial(session, cursor);
     session->losses = take(cursor, session->image_max, 1, sizeof(double));
     session->right = take(cursor, session->image_max, 1, 1);
     session->scratch = take_floats(cursor, session->scratch_count, session->core.thread_count);

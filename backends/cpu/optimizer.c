@@ -1,9 +1,8 @@
 /*
- * The nine rules of plugin.h, in float32, a vector at a time. w: parameter, g: gradient, m and v:
- * the state's slots. The same loops serve apply, over stored gradients, and update, over a tile of
- * gradient that has just been made, so the two have the same bits.
+ * The nine rules of plugin.h over pieces of the parameters: those that the calls of apply share
+ * out, and those whose gradient a product has just made.
  */
-#include "cpu.h"
+#include "rule.h"
 
 #include <math.h>
 
@@ -39,109 +38,6 @@ struct piece {
     uint64_t count;
 };
 
-/* g + decay w */
-static inline bm_vector decayed(const struct bm_cpu_rule *rule, bm_vector g, bm_vector w) {
-    return bm_multiply_add(bm_spread(rule->decay), w, g);
-}
-
-static void step_sgd(const struct bm_cpu_rule *rule, struct piece p) {
-    const bm_vector rate = bm_spread(-rule->rate);
-    for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
-        bm_vector w = bm_load(p.w + i);
-        bm_store(p.w + i, bm_multiply_add(rate, decayed(rule, bm_load(p.g + i), w), w));
-    }
-}
-
-static void step_momentum(const struct bm_cpu_rule *rule, struct piece p) {
-    const bm_vector rate = bm_spread(rule->rate);
-    const bm_vector momentum = bm_spread(rule->momentum);
-    for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
-        bm_vector w = bm_load(p.w + i);
-        bm_vector step = bm_multiply(rate, decayed(rule, bm_load(p.g + i), w));
-        bm_vector m = bm_subtract(bm_multiply(momentum, bm_load(p.m + i)), step);
-        bm_store(p.m + i, m);
-        bm_store(p.w + i, bm_add(w, m));
-    }
-}
-
-static void step_nesterov(const struct bm_cpu_rule *rule, struct piece p) {
-    const bm_vector rate = bm_spread(rule->rate);
-    const bm_vector momentum = bm_spread(rule->momentum);
-    for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
-        bm_vector w = bm_load(p.w + i);
-        bm_vector step = bm_multiply(rate, decayed(rule, bm_load(p.g + i), w));
-        bm_vector m = bm_subtract(bm_multiply(momentum, bm_load(p.m + i)), step);
-        bm_store(p.m + i, m);
-        bm_store(p.w + i, bm_add(w, bm_subtract(bm_multiply(momentum, m), step)));
-    }
-}
-
-/* w - rate g / (sqrt(s) + epsilon) */
-static inline bm_vector
-scaled_step(const struct bm_cpu_rule *rule, bm_vector w, bm_vector g, bm_vector s) {
-    bm_vector root = bm_add(bm_root(s), bm_spread(rule->epsilon));
-    return bm_subtract(w, bm_divide(bm_multiply(bm_spread(rule->rate), g), root));
-}
-
-static void step_adagrad(const struct bm_cpu_rule *rule, struct piece p) {
-    for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
-        bm_vector w = bm_load(p.w + i);
-        bm_vector g = decayed(rule, bm_load(p.g + i), w);
-        bm_vector s = bm_add(bm_load(p.m + i), bm_multiply(g, g));
-        bm_store(p.m + i, s);
-        bm_store(p.w + i, scaled_step(rule, w, g, s));
-    }
-}
-
-/* b2 s + (1 - b2) g^2 */
-static inline bm_vector second_moment(const struct bm_cpu_rule *rule, bm_vector s, bm_vector g) {
-    return bm_add(bm_multiply(bm_spread(rule->beta2), s),
-                  bm_multiply(bm_spread(rule->rest2), bm_multiply(g, g)));
-}
-
-static void step_rmsprop(const struct bm_cpu_rule *rule, struct piece p) {
-    for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
-        bm_vector w = bm_load(p.w + i);
-        bm_vector g = decayed(rule, bm_load(p.g + i), w);
-        bm_vector s = second_moment(rule, bm_load(p.m + i), g);
-        bm_store(p.m + i, s);
-        bm_store(p.w + i, scaled_step(rule, w, g, s));
-    }
-}
-
-/* m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2 */
-static inline void moments(const struct bm_cpu_rule *rule, bm_vector g, float *m, float *v) {
-    bm_store(m, bm_add(bm_multiply(bm_spread(rule->beta1), bm_load(m)),
-                       bm_multiply(bm_spread(rule->rest1), g)));
-    bm_store(v, second_moment(rule, bm_load(v), g));
-}
-
-/* (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + e) */
-static inline bm_vector direction(const struct bm_cpu_rule *rule, const float *m, const float *v) {
-    bm_vector root = bm_root(bm_multiply(bm_load(v), bm_spread(rule->correction2)));
-    return bm_divide(bm_multiply(bm_load(m), bm_spread(rule->correction1)),
-                     bm_add(root, bm_spread(rule->epsilon)));
-}
-
-static void step_adam(const struct bm_cpu_rule *rule, struct piece p) {
-    const bm_vector rate = bm_spread(rule->rate);
-    for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
-        bm_vector w = bm_load(p.w + i);
-        moments(rule, decayed(rule, bm_load(p.g + i), w), p.m + i, p.v + i);
-        bm_store(p.w + i, bm_subtract(w, bm_multiply(rate, direction(rule, p.m + i, p.v + i))));
-    }
-}
-
-static void step_adamw(const struct bm_cpu_rule *rule, struct piece p) {
-    const bm_vector rate = bm_spread(rule->rate);
-    for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
-        bm_vector w = bm_load(p.w + i);
-        w = bm_subtract(w, bm_multiply(bm_spread(rule->rate_decay), w));
-        moments(rule, bm_load(p.g + i), p.m + i, p.v + i);
-        bm_store(p.w + i, bm_subtract(w, bm_multiply(rate, direction(rule, p.m + i, p.v + i))));
-    }
-}
-
 /* v = u v + r q (g + wd w); w -= v, where the slot is m */
 static void step_lars(const struct bm_cpu_rule *rule, struct piece p, float ratio, float decay) {
     const bm_vector rate = bm_spread(rule->rate * ratio);
@@ -160,7 +56,8 @@ static void step_lamb(const struct bm_cpu_rule *rule, struct piece p, float rati
     const bm_vector rate = bm_spread(rule->rate * ratio);
     for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
         bm_vector w = bm_load(p.w + i);
-        bm_vector way = bm_add(direction(rule, p.m + i, p.v + i), bm_multiply(bm_spread(decay), w));
+        bm_vector way =
+            bm_add(bm_cpu_direction(rule, p.m + i, p.v + i), bm_multiply(bm_spread(decay), w));
         bm_store(p.w + i, bm_subtract(w, bm_multiply(rate, way)));
     }
 }
@@ -174,30 +71,16 @@ piece_at(struct bm_session *session, uint64_t offset, const float *g, uint64_t c
                           .count = count};
 }
 
-static void step_local(const struct bm_cpu_rule *rule, struct piece piece) {
-    switch (rule->optimizer) {
-    case BM_OPTIMIZER_SGD:
-        step_sgd(rule, piece);
+/* A loop for each rule, its constants in registers. */
+static void step_local(const struct bm_cpu_rule *rule, struct piece p) {
+    const struct bm_cpu_rule own = *rule;
+#define STEP_PIECE(name)                                                                           \
+    case BM_OPTIMIZER_##name:                                                                      \
+        for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {                                     \
+            bm_cpu_step(BM_OPTIMIZER_##name, &own, bm_load(p.g + i), p.w + i, p.m + i, p.v + i);   \
+        }                                                                                          \
         break;
-    case BM_OPTIMIZER_MOMENTUM:
-        step_momentum(rule, piece);
-        break;
-    case BM_OPTIMIZER_NESTEROV:
-        step_nesterov(rule, piece);
-        break;
-    case BM_OPTIMIZER_ADAGRAD:
-        step_adagrad(rule, piece);
-        break;
-    case BM_OPTIMIZER_RMSPROP:
-        step_rmsprop(rule, piece);
-        break;
-    case BM_OPTIMIZER_ADAM:
-        step_adam(rule, piece);
-        break;
-    default:
-        step_adamw(rule, piece);
-        break;
-    }
+    switch (own.optimizer) { BM_CPU_FOR_LOCAL_RULES(STEP_PIECE) }
 }
 
 /* ---- Norms of lars and lamb ---- */
@@ -211,8 +94,9 @@ chunk_norms(const struct bm_cpu_rule *rule, struct piece p, uint32_t is_weight, 
         float values[BM_CPU_WIDTH];
         bm_vector value = bm_load(p.g + i);
         if (rule->optimizer == BM_OPTIMIZER_LAMB) {
-            moments(rule, value, p.m + i, p.v + i);
-            value = bm_add(direction(rule, p.m + i, p.v + i), bm_multiply(decay, bm_load(p.w + i)));
+            bm_cpu_moments(rule, value, p.m + i, p.v + i);
+            value = bm_add(bm_cpu_direction(rule, p.m + i, p.v + i),
+                           bm_multiply(decay, bm_load(p.w + i)));
         }
         bm_store(values, value);
         for (uint64_t k = 0; k < BM_CPU_WIDTH; k++) {
@@ -302,6 +186,9 @@ static void share_steps(void *context, uint32_t thread, uint32_t thread_count) {
 
 void bm_cpu_apply(struct bm_session *session, const struct bm_cpu_rule *rule, uint32_t rest) {
     struct apply_work work = {session, rule, rest};
+    if (rest && session->rest_count == 0) {
+        return;
+    }
     if (!bm_cpu_rule_is_local(rule->optimizer)) {
         bm_kit_pool_run(session->pool, share_norms, &work);
         find_ratios(session, rule);

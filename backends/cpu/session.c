@@ -4,13 +4,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ALIGNMENT 64u
+#define HUGE_PAGE (UINT64_C(2) << 20)
+
+#define MEASURED INT64_C(-1)
 
 /* Everything up to the number of bytes, which is in session->memory_bytes. */
 static int32_t
 measure(const struct bm_problem *problem, struct bm_session *session, struct bm_error *error) {
-    int32_t status = bm_kit_session_init(&session->core, problem, NULL, 0, NULL, error);
+    static const struct bm_kit_option known[] = {
+        {.key = "skinny_max", .minimum = 0, .maximum = UINT32_MAX, .fallback = MEASURED}};
+    int64_t value = MEASURED;
+    int32_t status = bm_kit_session_init(&session->core, problem, known, 1, &value, error);
+    session->is_measured = value == MEASURED;
+    session->skinny_max = session->is_measured ? 0 : (uint64_t)value;
     if (status == BM_STATUS_OK) {
         status = bm_cpu_plan(session, error);
     }
@@ -45,13 +54,27 @@ static void start_variances(struct bm_session *session) {
     }
 }
 
+/* On huge pages where the system has them to give: a column of the images touches more pages of 4
+ * KiB than the processor keeps translations of. */
+static void *allocate(uint64_t bytes) {
+    if (bytes < HUGE_PAGE) {
+        return aligned_alloc(ALIGNMENT, bytes);
+    }
+    void *memory = NULL;
+    if (posix_memalign(&memory, HUGE_PAGE, bytes) != 0) {
+        return NULL;
+    }
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a wish: without it only time is lost */
+    return memory;
+}
+
 static int32_t
 open_session(const struct bm_problem *problem, struct bm_session *session, struct bm_error *error) {
     int32_t status = measure(problem, session, error);
     if (status != BM_STATUS_OK) {
         return status;
     }
-    session->memory = aligned_alloc(ALIGNMENT, session->memory_bytes);
+    session->memory = allocate(session->memory_bytes);
     if (session->memory == NULL) {
         return bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for %llu bytes of arrays",
                            (unsigned long long)session->memory_bytes);
@@ -61,6 +84,9 @@ open_session(const struct bm_problem *problem, struct bm_session *session, struc
     if (status == BM_STATUS_OK) {
         start_variances(session);
         status = bm_kit_pool_create(session->core.thread_count, &session->pool, error);
+    }
+    if (status == BM_STATUS_OK && session->is_measured) {
+        bm_cpu_tune(session);
     }
     return status;
 }
@@ -100,12 +126,15 @@ bm_cpu_describe(struct bm_session *session, char *text, uint32_t capacity, struc
                    "tiles=%llux%llu\n"
                    "input_gradient=dot products up to %llu images, then transposed weights\n"
                    "update=%s\n"
+                   "skinny_max=%llu images (%s)\n"
                    "images_at_once=%llu\n"
                    "batch_max=%llu\n"
                    "memory_bytes=%llu\n",
                    BM_CPU_ISA, session->core.thread_count, (unsigned long long)BM_CPU_ROWS,
                    (unsigned long long)BM_CPU_PANEL, (unsigned long long)BM_CPU_DOT_COUNT_MAX,
                    bm_cpu_rule_is_local(session->core.optimizer) ? "fused" : "gradient, apply",
+                   (unsigned long long)session->skinny_max,
+                   session->is_measured ? "measured" : "as the option says",
                    (unsigned long long)session->image_max,
                    (unsigned long long)session->core.batch_max,
                    (unsigned long long)session->memory_bytes);

@@ -18,8 +18,9 @@
 #define BM_CPU_DEPTH UINT64_C(1024) /* of a panel that stays in the cache from tile to tile */
 #define BM_CPU_GROUP UINT64_C(4)    /* tiles whose operands stay in the first cache */
 #define BM_CPU_GROUP_STEPS UINT64_C(128)
-#define BM_CPU_DOT_IMAGES UINT64_C(4)
-#define BM_CPU_DOT_INPUTS UINT64_C(6)
+#define BM_CPU_GROUP_PANELS UINT64_C(4) /* that the images' inputs are used for in turn */
+#define BM_CPU_DOT_IMAGES UINT64_C(3)
+#define BM_CPU_DOT_INPUTS UINT64_C(8)
 
 typedef __m512 bm_vector;
 
@@ -72,6 +73,19 @@ static inline float bm_sum(bm_vector x) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* values[k] = the sum of x[k], k < BM_CPU_DOT_INPUTS, by a fixed tree */
+static inline void bm_store_sums(float *values, const bm_vector x[BM_CPU_DOT_INPUTS]) {
+    __m256 half[8];
+    for (int k = 0; k < 8; k++) {
+        half[k] = _mm256_add_ps(_mm512_castps512_ps256(x[k]), _mm512_extractf32x8_ps(x[k], 1));
+    }
+    __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(half[0], half[1]), _mm256_hadd_ps(half[2], half[3]));
+    __m256 high =
+        _mm256_hadd_ps(_mm256_hadd_ps(half[4], half[5]), _mm256_hadd_ps(half[6], half[7]));
+    _mm256_storeu_ps(values, _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
+                                           _mm256_permute2f128_ps(low, high, 0x31)));
+}
+
 /* sums[0 .. 16) += x */
 static inline void bm_add_to_doubles(double *sums, bm_vector x) {
     __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
@@ -89,6 +103,7 @@ static inline void bm_add_to_doubles(double *sums, bm_vector x) {
 #define BM_CPU_DEPTH UINT64_C(256) /* of a panel that stays in the cache from tile to tile */
 #define BM_CPU_GROUP UINT64_C(8)   /* tiles whose operands stay in the first cache */
 #define BM_CPU_GROUP_STEPS UINT64_C(96)
+#define BM_CPU_GROUP_PANELS UINT64_C(4)
 #define BM_CPU_DOT_IMAGES UINT64_C(3)
 #define BM_CPU_DOT_INPUTS UINT64_C(4)
 
@@ -143,6 +158,12 @@ static inline float bm_sum(bm_vector x) {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* values[k] = the sum of x[k], k < BM_CPU_DOT_INPUTS, by a fixed tree */
+static inline void bm_store_sums(float *values, const bm_vector x[BM_CPU_DOT_INPUTS]) {
+    __m256 both = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+    _mm_storeu_ps(values, _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1)));
 }
 
 /* sums[0 .. 8) += x */

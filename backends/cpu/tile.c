@@ -139,6 +139,8 @@ typedef void rows_variant(const struct bm_cpu_rows *a,
 
 /* ---- Outer products ---- */
 
+#define STEPS_AHEAD 12u
+
 INLINE void fetch_line(const float *fetch, uint64_t line, uint64_t lines) {
     if (fetch != NULL && line < lines) {
         __builtin_prefetch(fetch + line * 16, 1);
@@ -156,6 +158,9 @@ INLINE void outer_tile(const uint64_t rows,
                        float *tile) {
     const uint64_t lines = (rows * vectors * BM_CPU_WIDTH + 15) / 16;
     bm_vector sum[BM_CPU_ROWS][2];
+    const uint64_t ahead = steps->length > STEPS_AHEAD ? STEPS_AHEAD : 0;
+    const uint64_t a_ahead = ahead * steps->a_step;
+    const uint64_t b_ahead = ahead * steps->b_step;
     uint64_t line = 0;
     UNROLL
     for (uint64_t i = 0; i < rows; i++) {
@@ -169,6 +174,8 @@ INLINE void outer_tile(const uint64_t rows,
         const float *y = b + run * steps->b_run;
         for (uint64_t k = 0; k < steps->length; k++, line++) {
             bm_vector column[2];
+            __builtin_prefetch(x + a_ahead);
+            __builtin_prefetch(y + b_ahead);
             fetch_line(fetch, line, lines);
             fetch_line(fetch_other, line, lines);
             UNROLL
@@ -257,81 +264,74 @@ void bm_cpu_tile_outer(const float *a,
 
 /* ---- Dot products along the rows of the weights ---- */
 
-INLINE void dot_tile(const uint64_t images,
-                     const uint64_t inputs,
-                     const struct bm_cpu_stage *stage,
-                     const float *weights,
-                     uint64_t input,
+/* sum[i][k] += y[i] row[k] for one vector of outputs; rows are `width` floats apart. */
+INLINE void dot_step(const uint64_t images,
+                     const float *rows,
+                     uint64_t width,
                      const float *dy,
-                     float *dx,
-                     const float *mask) {
-    bm_vector sum[BM_CPU_DOT_IMAGES][BM_CPU_DOT_INPUTS];
+                     uint64_t dy_step,
+                     bm_vector sum[BM_CPU_DOT_IMAGES][BM_CPU_DOT_INPUTS]) {
+    bm_vector y[BM_CPU_DOT_IMAGES];
     UNROLL
     for (uint64_t i = 0; i < images; i++) {
-        UNROLL
-        for (uint64_t k = 0; k < inputs; k++) {
-            sum[i][k] = bm_nothing();
-        }
-    }
-    for (uint64_t first = 0; first < stage->out.channels; first += BM_CPU_PANEL) {
-        const uint64_t width = bm_cpu_panel_width(stage->out.channels, first / BM_CPU_PANEL);
-        const float *rows = weights + first * stage->depth + input * width;
-        for (uint64_t j = 0; j < width; j += BM_CPU_WIDTH) {
-            bm_vector row[BM_CPU_DOT_INPUTS];
-            UNROLL
-            for (uint64_t k = 0; k < inputs; k++) {
-                row[k] = bm_load(rows + k * width + j);
-            }
-            UNROLL
-            for (uint64_t i = 0; i < images; i++) {
-                bm_vector y = bm_load(dy + i * stage->out.ld + first + j);
-                UNROLL
-                for (uint64_t k = 0; k < inputs; k++) {
-                    sum[i][k] = bm_multiply_add(y, row[k], sum[i][k]);
-                }
-            }
-        }
+        y[i] = bm_load(dy + i * dy_step);
     }
     UNROLL
-    for (uint64_t i = 0; i < images; i++) {
+    for (uint64_t k = 0; k < BM_CPU_DOT_INPUTS; k++) {
+        bm_vector row = bm_load(rows + k * width);
         UNROLL
-        for (uint64_t k = 0; k < inputs; k++) {
-            uint64_t at = i * stage->in.size + input + k;
-            float value = bm_sum(sum[i][k]);
-            dx[at] = mask == NULL || mask[at] > 0 ? value : 0;
+        for (uint64_t i = 0; i < images; i++) {
+            sum[i][k] = bm_multiply_add(y[i], row, sum[i][k]);
         }
     }
 }
 
-#define DOT(images)                                                                                \
-    if (inputs == BM_CPU_DOT_INPUTS) {                                                             \
-        dot_tile(images, BM_CPU_DOT_INPUTS, stage, weights, input, dy, dx, mask);                  \
-    } else {                                                                                       \
-        for (uint64_t k = 0; k < inputs; k++) {                                                    \
-            dot_tile(images, 1, stage, weights, input + k, dy, dx, mask);                          \
-        }                                                                                          \
-    }
-
-void bm_cpu_tile_dot(const struct bm_cpu_stage *stage,
-                     const float *weights,
+INLINE void dot_tile(const uint64_t images,
+                     const struct bm_cpu_dot *dot,
                      uint64_t input,
-                     uint64_t inputs,
                      const float *dy,
-                     uint64_t images,
-                     float *dx,
-                     const float *mask) {
+                     float *dx) {
+    const uint64_t full = dot->columns / BM_CPU_PANEL;
+    const uint64_t half = (full + 1) / 2;
+    bm_vector sum[BM_CPU_DOT_IMAGES][BM_CPU_DOT_INPUTS];
+    UNROLL
+    for (uint64_t i = 0; i < images; i++) {
+        UNROLL
+        for (uint64_t k = 0; k < BM_CPU_DOT_INPUTS; k++) {
+            sum[i][k] = bm_nothing();
+        }
+    }
+    /* From the two halves in turn: with a constant step from panel to panel the processor would
+     * fetch panels beyond the last, which are another thread's. */
+    for (uint64_t n = 0; n < full; n++) {
+        const uint64_t j = BM_CPU_PANEL * (n % 2 == 0 ? n / 2 : half + n / 2);
+        const float *rows = dot->panels + j * dot->depth + input * BM_CPU_PANEL;
+        dot_step(images, rows, BM_CPU_PANEL, dy + j, dot->dy_step, sum);
+        dot_step(images, rows + BM_CPU_WIDTH, BM_CPU_PANEL, dy + j + BM_CPU_WIDTH, dot->dy_step,
+                 sum);
+    }
+    if (full * BM_CPU_PANEL < dot->columns) {
+        const uint64_t j = full * BM_CPU_PANEL;
+        const float *rows = dot->panels + j * dot->depth + input * BM_CPU_WIDTH;
+        dot_step(images, rows, BM_CPU_WIDTH, dy + j, dot->dy_step, sum);
+    }
+    UNROLL
+    for (uint64_t i = 0; i < images; i++) {
+        bm_store_sums(dx + i * dot->dx_step + input, sum[i]);
+    }
+}
+
+void bm_cpu_tile_dot(
+    const struct bm_cpu_dot *dot, uint64_t input, const float *dy, uint64_t images, float *dx) {
     switch (images) {
     case 1:
-        DOT(1)
+        dot_tile(1, dot, input, dy, dx);
         break;
     case 2:
-        DOT(2)
-        break;
-    case 3:
-        DOT(3)
+        dot_tile(2, dot, input, dy, dx);
         break;
     default:
-        DOT(BM_CPU_DOT_IMAGES)
+        dot_tile(3, dot, input, dy, dx);
         break;
     }
 }

@@ -141,6 +141,9 @@ static void make_problem(struct bm_test_session *test, const struct bm_test_sess
                                         .batch_max = spec->batch_max,
                                         .seed = UINT64_C(0x123456789abcdef),
                                         .layers = test->model.layers,
+                                        .options = spec->option,
+                                        .option_count = spec->option != NULL,
+                                        .option_stride = sizeof *spec->option,
                                         .precision = BM_PRECISION_FLOAT32};
 }
 

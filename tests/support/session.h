@@ -22,7 +22,8 @@ struct bm_test_session_spec {
     uint64_t batch_max;
     uint32_t image_count;
     enum bm_test_images images;
-    uint64_t order_count; /* 0: 2 image_count */
+    uint64_t order_count;           /* 0: 2 image_count */
+    const struct bm_option *option; /* NULL: none */
 };
 
 struct bm_test_session {
