@@ -1,52 +1,69 @@
 /*
- * Convolutions without a matrix of patches. An image is copied into scratch with its padding and
- * without gaps between pixels, [row][column][channel]; then the patch of an output position is
- * kernel_height runs of kernel_width channels contiguous floats, which the products walk as they
- * lie.
+ * Convolutions without a matrix of patches. In an image [row][column][channel] without gaps between
+ * pixels the patch of an output position is kernel_height runs of kernel_width channels contiguous
+ * floats, which the products walk as they lie. Taps that fall on the padding are left out: rows of
+ * taps by shorter patches, columns by walking the columns of taps in groups that meet the same
+ * output positions. Where pixels have gaps (a number of channels that fills no vector, a stride in
+ * the gradient of the input) the image is painted into scratch first, with its padding.
  */
 #include "cpu.h"
 
 #include <string.h>
 
-/* Rows and columns of the image in scratch, and the floats of a pixel. */
+/* What a kernel slides over. `padding` rows and columns of zeros around it are not there. */
 struct canvas {
-    uint64_t height;
-    uint64_t width;
-    uint64_t channels;
+    const float *values;
+    int64_t height;
+    int64_t width;
+    int64_t channels; /* floats of a pixel */
+    int64_t row_padding;
+    int64_t column_padding;
 };
 
-/* The input with its padding. */
-static struct canvas input_canvas(const struct bm_cpu_stage *stage) {
+static uint64_t canvas_size(const struct canvas *canvas) {
+    return (uint64_t)canvas->height * (uint64_t)canvas->width * (uint64_t)canvas->channels;
+}
+
+/* ---- Canvases ---- */
+
+/* The input painted with its padding. */
+static struct canvas painted_input(const struct bm_cpu_stage *stage) {
     const struct bm_kit_layer *facts = &stage->facts;
-    return (struct canvas){(uint64_t)facts->input.height + 2 * (uint64_t)facts->padding,
-                           (uint64_t)facts->input.width + 2 * (uint64_t)facts->padding,
-                           stage->in.channels};
+    return (struct canvas){.height = (int64_t)facts->input.height + 2 * (int64_t)facts->padding,
+                           .width = (int64_t)facts->input.width + 2 * (int64_t)facts->padding,
+                           .channels = (int64_t)stage->in.channels};
 }
 
 /* The output's gradient, spread by the stride and padded so that its product with the turned kernel
  * is the input's gradient. */
-static struct canvas gradient_canvas(const struct bm_cpu_stage *stage) {
+static struct canvas painted_gradient(const struct bm_cpu_stage *stage) {
     const struct bm_kit_layer *facts = &stage->facts;
-    return (struct canvas){(uint64_t)facts->input.height + facts->kernel_height - 1,
-                           (uint64_t)facts->input.width + facts->kernel_width - 1,
-                           stage->out.channels};
+    return (struct canvas){.height = (int64_t)facts->input.height + facts->kernel_height - 1,
+                           .width = (int64_t)facts->input.width + facts->kernel_width - 1,
+                           .channels = (int64_t)stage->out.channels};
 }
 
-static uint64_t canvas_size(struct canvas canvas) {
-    return canvas.height * canvas.width * canvas.channels;
+static int32_t input_has_gaps(const struct bm_cpu_stage *stage) {
+    return stage->in.ld != stage->in.channels;
+}
+
+static int32_t gradient_has_gaps(const struct bm_cpu_stage *stage) {
+    return stage->out.ld != stage->out.channels || stage->facts.stride > 1;
 }
 
 uint64_t bm_cpu_convolution_scratch(const struct bm_cpu_stage *stage) {
-    uint64_t input = canvas_size(input_canvas(stage));
-    uint64_t gradient = canvas_size(gradient_canvas(stage));
-    return input > gradient ? input : gradient;
+    const struct canvas input = painted_input(stage);
+    const struct canvas gradient = painted_gradient(stage);
+    uint64_t of_input = input_has_gaps(stage) ? canvas_size(&input) : 0;
+    uint64_t of_gradient = gradient_has_gaps(stage) ? canvas_size(&gradient) : 0;
+    return of_input > of_gradient ? of_input : of_gradient;
 }
 
 /* Puts pixel (row, column) of `values` at (row step + row_begin, column step + column_begin), where
  * that is inside. */
 static void paint(const float *values,
                   const struct bm_cpu_shape *shape,
-                  struct canvas canvas,
+                  const struct canvas *canvas,
                   int64_t step,
                   int64_t row_begin,
                   int64_t column_begin,
@@ -54,72 +71,200 @@ static void paint(const float *values,
     memset(scratch, 0, canvas_size(canvas) * sizeof *scratch);
     for (int64_t r = 0; r < (int64_t)shape->height; r++) {
         int64_t row = r * step + row_begin;
-        if (row < 0 || row >= (int64_t)canvas.height) {
+        if (row < 0 || row >= canvas->height) {
             continue;
         }
         for (int64_t c = 0; c < (int64_t)shape->width; c++) {
             int64_t column = c * step + column_begin;
-            if (column >= 0 && column < (int64_t)canvas.width) {
-                memcpy(scratch + (row * (int64_t)canvas.width + column) * (int64_t)canvas.channels,
+            if (column >= 0 && column < canvas->width) {
+                memcpy(scratch + (row * canvas->width + column) * canvas->channels,
                        values + (r * shape->width + c) * (int64_t)shape->ld,
-                       canvas.channels * sizeof *scratch);
+                       (uint64_t)canvas->channels * sizeof *scratch);
             }
         }
     }
 }
 
-static void paint_input(const struct bm_cpu_work *work, uint64_t image, float *scratch) {
+typedef struct canvas canvas_maker(const struct bm_cpu_work *work, uint64_t image, float *scratch);
+
+static struct canvas input_canvas(const struct bm_cpu_work *work, uint64_t image, float *scratch) {
     const struct bm_cpu_stage *stage = work->stage;
+    const float *x = work->x + image * stage->in.size;
     int64_t padding = stage->facts.padding;
-    paint(work->x + image * stage->in.size, &stage->in, input_canvas(stage), 1, padding, padding,
-          scratch);
+    if (!input_has_gaps(stage)) {
+        return (struct canvas){x,       stage->in.height, stage->in.width, (int64_t)stage->in.ld,
+                               padding, padding};
+    }
+    struct canvas canvas = painted_input(stage);
+    canvas.values = scratch;
+    paint(x, &stage->in, &canvas, 1, padding, padding, scratch);
+    return canvas;
 }
 
-static void paint_gradient(const struct bm_cpu_work *work, uint64_t image, float *scratch) {
+static struct canvas
+gradient_canvas(const struct bm_cpu_work *work, uint64_t image, float *scratch) {
     const struct bm_cpu_stage *stage = work->stage;
     const struct bm_kit_layer *facts = &stage->facts;
-    paint(work->dy + image * stage->out.size, &stage->out, gradient_canvas(stage), facts->stride,
-          (int64_t)facts->kernel_height - 1 - facts->padding,
-          (int64_t)facts->kernel_width - 1 - facts->padding, scratch);
+    const float *dy = work->dy + image * stage->out.size;
+    int64_t rows = (int64_t)facts->kernel_height - 1 - facts->padding;
+    int64_t columns = (int64_t)facts->kernel_width - 1 - facts->padding;
+    if (!gradient_has_gaps(stage)) {
+        return (struct canvas){
+            dy, stage->out.height, stage->out.width, (int64_t)stage->out.ld, rows, columns};
+    }
+    struct canvas canvas = painted_gradient(stage);
+    canvas.values = scratch;
+    paint(dy, &stage->out, &canvas, facts->stride, rows, columns, scratch);
+    return canvas;
 }
 
-/* A kernel that slides over a canvas: rows begin .. end of the result, for all panels. */
+/* ---- What is inside ---- */
+
+/* Positions begin .. end, of 0 .. count, from which a tap meets the canvas: 0 <= position step +
+ * offset < extent. */
+static void
+inside(int64_t step, int64_t offset, int64_t extent, int64_t count, int64_t *begin, int64_t *end) {
+    int64_t first = offset >= 0 ? 0 : (-offset + step - 1) / step;
+    int64_t last = offset >= extent ? 0 : (extent - 1 - offset) / step + 1;
+    *begin = first < count ? first : count;
+    *end = last < count ? last : count;
+    *end = *end > *begin ? *end : *begin;
+}
+
+/* ---- A kernel that slides over a canvas ---- */
+
 struct slide {
-    struct canvas canvas;
-    uint64_t kernel_height;
-    uint64_t kernel_width;
-    uint64_t stride;
+    int64_t kernel_height;
+    int64_t kernel_width;
+    int64_t stride;
     const float *panels;
     const struct bm_cpu_shape *result;
 };
 
+/* A tile of the result: some neighbouring columns of a row, a panel's width. */
+struct place {
+    const struct slide *slide;
+    const struct canvas *canvas;
+    int64_t row;
+    int64_t column_begin;
+    int64_t column_end;
+    const float *panel;
+    uint64_t width;
+    float *c; /* of column_begin */
+};
+
+/* Adds taps b_begin .. b_end of all rows of taps that are inside, for columns begin .. end, which
+ * meet them all. */
+static void add_taps(const struct place *place,
+                     int64_t b_begin,
+                     int64_t b_end,
+                     int64_t begin,
+                     int64_t end,
+                     const struct bm_cpu_finish *finish) {
+    const struct slide *slide = place->slide;
+    const struct canvas *canvas = place->canvas;
+    int64_t top = place->row * slide->stride - canvas->row_padding;
+    int64_t left = begin * slide->stride + b_begin - canvas->column_padding;
+    int64_t a_begin = 0;
+    int64_t a_end = 0;
+    inside(1, top, canvas->height, slide->kernel_height, &a_begin, &a_end);
+    const struct bm_cpu_rows rows = {
+        .values = canvas->values + ((top + a_begin) * canvas->width + left) * canvas->channels,
+        .step = (uint64_t)(slide->stride * canvas->channels),
+        .runs = (uint64_t)(a_end - a_begin),
+        .run_step = (uint64_t)(canvas->width * canvas->channels),
+        .length = (uint64_t)((b_end - b_begin) * canvas->channels),
+        .skip = (uint64_t)((slide->kernel_width - (b_end - b_begin)) * canvas->channels)};
+    int64_t depth = (a_begin * slide->kernel_width + b_begin) * canvas->channels;
+    uint64_t ld = slide->result->ld;
+    bm_cpu_tile_rows(&rows, (uint64_t)(end - begin), place->panel + (uint64_t)depth * place->width,
+                     place->width, finish, place->c + (uint64_t)(begin - place->column_begin) * ld,
+                     ld);
+}
+
+/* Columns of the place that tap b meets. */
+static void columns_of(const struct place *place, int64_t b, int64_t *begin, int64_t *end) {
+    inside(place->slide->stride, b - place->canvas->column_padding, place->canvas->width,
+           place->column_end, begin, end);
+    *begin = *begin > place->column_begin ? *begin : place->column_begin;
+    *end = *end > *begin ? *end : *begin;
+}
+
+/* At the border: from 0 on, the taps in groups that meet the same columns. */
+static void slide_border(const struct place *place, const struct bm_cpu_finish *finish) {
+    const struct bm_cpu_finish goes_on = {.continues = 1};
+    uint64_t count = (uint64_t)(place->column_end - place->column_begin);
+    uint64_t ld = place->slide->result->ld;
+    int64_t b = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        memset(place->c + i * ld, 0, place->width * sizeof(float));
+    }
+    while (b < place->slide->kernel_width) {
+        int64_t begin = 0;
+        int64_t end = 0;
+        int64_t next_begin = 0;
+        int64_t next_end = 0;
+        int64_t next = b + 1;
+        columns_of(place, b, &begin, &end);
+        for (; next < place->slide->kernel_width; next++) {
+            columns_of(place, next, &next_begin, &next_end);
+            if (next_begin != begin || next_end != end) {
+                break;
+            }
+        }
+        if (begin < end) {
+            add_taps(place, b, next, begin, end, &goes_on);
+        }
+        b = next;
+    }
+    bm_cpu_tile_finish(count, place->width, finish, place->c, ld);
+}
+
+static void slide_place(const struct place *place, const struct bm_cpu_finish *finish) {
+    int64_t last_tap = place->slide->kernel_width - 1;
+    int64_t begin = 0;
+    int64_t end = 0;
+    int64_t last_begin = 0;
+    int64_t last_end = 0;
+    columns_of(place, 0, &begin, &end);
+    columns_of(place, last_tap, &last_begin, &last_end);
+    if (begin == place->column_begin && last_begin == begin && end == place->column_end &&
+        last_end == end) {
+        add_taps(place, 0, last_tap + 1, begin, end, finish);
+    } else {
+        slide_border(place, finish);
+    }
+}
+
+/* Rows begin .. end of the result of one image, for all panels. */
 static void slide_rows(const struct slide *slide,
-                       const float *scratch,
+                       const struct canvas *canvas,
                        const struct bm_cpu_finish *finish,
                        uint64_t begin,
                        uint64_t end,
                        float *c) {
     const struct bm_cpu_shape *result = slide->result;
-    uint64_t pixel = slide->canvas.channels;
-    uint64_t line = slide->canvas.width * pixel;
-    uint64_t depth = slide->kernel_height * slide->kernel_width * pixel;
+    uint64_t depth = (uint64_t)(slide->kernel_height * slide->kernel_width * canvas->channels);
     uint64_t tiles = (result->width + BM_CPU_ROWS - 1) / BM_CPU_ROWS;
-    struct bm_cpu_rows a = {.step = slide->stride * pixel,
-                            .runs = slide->kernel_height,
-                            .run_step = line,
-                            .length = slide->kernel_width * pixel};
     for (uint64_t p = 0; p < bm_cpu_panel_count(result->channels); p++) {
         struct bm_cpu_finish own = *finish;
         own.bias = finish->bias == NULL ? NULL : finish->bias + p * BM_CPU_PANEL;
         for (uint64_t item = begin * tiles; item < end * tiles; item++) {
             uint64_t row = item / tiles;
             uint64_t first = bm_cpu_tile_begin(result->width, tiles, item % tiles);
-            uint64_t last = bm_cpu_tile_begin(result->width, tiles, item % tiles + 1);
             uint64_t at = (row * result->width + first) * result->ld + p * BM_CPU_PANEL;
-            a.values = scratch + row * slide->stride * line + first * a.step;
+            float *to = c + at;
+            const struct place place = {
+                .slide = slide,
+                .canvas = canvas,
+                .row = (int64_t)row,
+                .column_begin = (int64_t)first,
+                .column_end = (int64_t)bm_cpu_tile_begin(result->width, tiles, item % tiles + 1),
+                .panel = slide->panels + p * BM_CPU_PANEL * depth,
+                .width = bm_cpu_panel_width(result->channels, p),
+                .c = to};
             own.mask = finish->mask == NULL ? NULL : finish->mask + at;
-            bm_cpu_tile_rows(&a, last - first, slide->panels + p * BM_CPU_PANEL * depth,
-                             bm_cpu_panel_width(result->channels, p), &own, c + at, result->ld);
+            slide_place(&place, &own);
         }
     }
 }
@@ -130,12 +275,10 @@ static uint64_t parts_of(uint64_t count, uint64_t rows, uint32_t thread_count) {
     return wanted < rows ? wanted : rows;
 }
 
-typedef void painter(const struct bm_cpu_work *work, uint64_t image, float *scratch);
-
-/* All images, each painted and then slid over. */
+/* All images. */
 static void slide_images(const struct bm_cpu_work *work,
                          const struct slide *slide,
-                         painter *paint_image,
+                         canvas_maker *make_canvas,
                          const struct bm_cpu_finish *finish,
                          float *c,
                          uint32_t thread,
@@ -148,10 +291,10 @@ static void slide_images(const struct bm_cpu_work *work,
     bm_kit_split(session->pass.count * parts, 1, thread, thread_count, &begin, &end);
     for (uint64_t item = begin; item < end; item++) {
         uint64_t image = item / parts;
+        const struct canvas canvas = make_canvas(work, image, scratch);
         struct bm_cpu_finish own = *finish;
         own.mask = finish->mask == NULL ? NULL : finish->mask + image * slide->result->size;
-        paint_image(work, image, scratch);
-        slide_rows(slide, scratch, &own,
+        slide_rows(slide, &canvas, &own,
                    bm_cpu_tile_begin(slide->result->height, parts, item % parts),
                    bm_cpu_tile_begin(slide->result->height, parts, item % parts + 1),
                    c + image * slide->result->size);
@@ -163,14 +306,13 @@ static void forward(void *context, uint32_t thread, uint32_t thread_count) {
     const struct bm_cpu_work *work = context;
     const struct bm_cpu_stage *stage = work->stage;
     const float *params = work->session->params;
-    const struct slide slide = {.canvas = input_canvas(stage),
-                                .kernel_height = stage->facts.kernel_height,
+    const struct slide slide = {.kernel_height = stage->facts.kernel_height,
                                 .kernel_width = stage->facts.kernel_width,
                                 .stride = stage->facts.stride,
                                 .panels = params + stage->weight,
                                 .result = &stage->out};
     const struct bm_cpu_finish finish = {.bias = params + stage->bias, .relu = stage->relu};
-    slide_images(work, &slide, paint_input, &finish, work->y, thread, thread_count);
+    slide_images(work, &slide, input_canvas, &finish, work->y, thread, thread_count);
 }
 
 void bm_cpu_convolution_forward(struct bm_cpu_work *work) {
@@ -209,14 +351,13 @@ static void transpose(void *context, uint32_t thread, uint32_t thread_count) {
 static void input_gradient(void *context, uint32_t thread, uint32_t thread_count) {
     const struct bm_cpu_work *work = context;
     const struct bm_cpu_stage *stage = work->stage;
-    const struct slide slide = {.canvas = gradient_canvas(stage),
-                                .kernel_height = stage->facts.kernel_height,
+    const struct slide slide = {.kernel_height = stage->facts.kernel_height,
                                 .kernel_width = stage->facts.kernel_width,
                                 .stride = 1,
                                 .panels = stage->transposed,
                                 .result = &stage->in};
     const struct bm_cpu_finish finish = {.mask = work->mask};
-    slide_images(work, &slide, paint_gradient, &finish, work->dx, thread, thread_count);
+    slide_images(work, &slide, gradient_canvas, &finish, work->dx, thread, thread_count);
 }
 
 /* ---- Gradient of the parameters ---- */
@@ -229,43 +370,86 @@ static void add_tile(const float *tile, uint64_t count, uint32_t adds, float *gr
     }
 }
 
-/* A tile is inputs of one row of taps, contiguous in the patch, x a panel of outputs. A thread owns
- * tiles and adds up their images one after the other. */
-static void weight_gradient(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
+/* The weights' inputs in units that a tile does not leave: a tap, so that its columns on the
+ * padding can be left out, or a row of taps of a painted canvas, whose pixels may be small. */
+struct units {
+    uint64_t taps;  /* of a unit */
+    uint64_t rows;  /* inputs of a unit */
+    uint64_t tiles; /* of a unit */
+    uint64_t count; /* units of one panel */
+};
+
+static struct units units_of(const struct bm_cpu_stage *stage) {
+    struct units units = {.taps = input_has_gaps(stage) ? stage->facts.kernel_width : 1};
+    units.rows = units.taps * stage->in.channels;
+    units.tiles = (units.rows + BM_CPU_ROWS - 1) / BM_CPU_ROWS;
+    units.count = (uint64_t)stage->facts.kernel_height * (stage->facts.kernel_width / units.taps);
+    return units;
+}
+
+/* One image's gradient of tile number `index` of one panel; returns its rows and sets its first. */
+static uint64_t weight_tile(const struct bm_cpu_work *work,
+                            const struct canvas *canvas,
+                            const struct units *units,
+                            uint64_t index,
+                            const float *dy,
+                            uint64_t width,
+                            uint64_t *first,
+                            float *tile) {
+    const struct bm_cpu_stage *stage = work->stage;
+    int64_t stride = stage->facts.stride;
+    uint64_t unit = index / units->tiles;
+    uint64_t row = bm_cpu_tile_begin(units->rows, units->tiles, index % units->tiles);
+    uint64_t rows = bm_cpu_tile_begin(units->rows, units->tiles, index % units->tiles + 1) - row;
+    uint64_t tap = unit * units->taps;
+    int64_t top = (int64_t)(tap / stage->facts.kernel_width) - canvas->row_padding;
+    int64_t left = (int64_t)(tap % stage->facts.kernel_width) - canvas->column_padding;
+    int64_t row_begin = 0;
+    int64_t row_end = 0;
+    int64_t column_begin = 0;
+    int64_t column_end = 0;
+    inside(stride, top, canvas->height, stage->out.height, &row_begin, &row_end);
+    inside(stride, left, canvas->width, stage->out.width, &column_begin, &column_end);
+    const struct bm_cpu_steps steps = {
+        .runs = column_begin < column_end ? (uint64_t)(row_end - row_begin) : 0,
+        .length = (uint64_t)(column_end - column_begin),
+        .a_run = (uint64_t)(stride * canvas->width * canvas->channels),
+        .b_run = stage->out.width * stage->out.ld,
+        .a_step = (uint64_t)(stride * canvas->channels),
+        .b_step = stage->out.ld};
+    int64_t begin = ((row_begin * stride + top) * canvas->width + column_begin * stride + left) *
+                    canvas->channels;
+    uint64_t at = (uint64_t)row_begin * stage->out.width + (uint64_t)column_begin;
+    *first = unit * units->rows + row;
+    bm_cpu_tile_outer(steps.runs > 0 ? canvas->values + begin + row : canvas->values,
+                      dy + at * stage->out.ld, &steps, rows, width, 0, NULL, NULL, tile);
+    return rows;
+}
+
+/* A tile is some inputs x a panel of outputs. A thread owns tiles and adds up their images one
+ * after the other. */
+static void
+weight_gradient(const struct bm_cpu_work *work, uint32_t thread, uint32_t thread_count) {
     const struct bm_cpu_stage *stage = work->stage;
     struct bm_session *session = work->session;
     float *scratch = session->scratch + thread * session->scratch_count;
     float tile[BM_CPU_ROWS * BM_CPU_PANEL] __attribute__((aligned(64)));
-    struct canvas canvas = input_canvas(stage);
-    uint64_t pixel = canvas.channels;
-    uint64_t line = canvas.width * pixel;
-    uint64_t run = stage->facts.kernel_width * pixel;
-    uint64_t tiles = (run + BM_CPU_ROWS - 1) / BM_CPU_ROWS;
-    uint64_t row_tiles = stage->facts.kernel_height * tiles;
-    struct bm_cpu_steps steps = {.runs = stage->out.height,
-                                 .length = stage->out.width,
-                                 .a_run = stage->facts.stride * line,
-                                 .b_run = stage->out.width * stage->out.ld,
-                                 .a_step = stage->facts.stride * pixel,
-                                 .b_step = stage->out.ld};
+    const struct units units = units_of(stage);
+    uint64_t tiles = units.count * units.tiles;
     uint64_t begin = 0;
     uint64_t end = 0;
-    bm_kit_split(bm_cpu_panel_count(stage->out.channels) * row_tiles, 1, thread, thread_count,
-                 &begin, &end);
+    bm_kit_split(bm_cpu_panel_count(stage->out.channels) * tiles, 1, thread, thread_count, &begin,
+                 &end);
     for (uint64_t image = 0; image < session->pass.count && begin < end; image++) {
-        paint_input(work, image, scratch);
+        const struct canvas canvas = input_canvas(work, image, scratch);
+        const float *dy = work->dy + image * stage->out.size;
         for (uint64_t item = begin; item < end; item++) {
-            uint64_t p = item / row_tiles;
-            uint64_t tap_row = item % row_tiles / tiles;
+            uint64_t p = item / tiles;
             uint64_t width = bm_cpu_panel_width(stage->out.channels, p);
-            uint64_t first = bm_cpu_tile_begin(run, tiles, item % tiles);
-            uint64_t rows = bm_cpu_tile_begin(run, tiles, item % tiles + 1) - first;
-            uint64_t offset =
-                stage->weight + p * BM_CPU_PANEL * stage->depth + (tap_row * run + first) * width;
-            bm_cpu_tile_outer(scratch + tap_row * line + first,
-                              work->dy + image * stage->out.size + p * BM_CPU_PANEL, &steps, rows,
-                              width, 0, NULL, NULL, tile);
+            uint64_t first = 0;
+            uint64_t rows = weight_tile(work, &canvas, &units, item % tiles, dy + p * BM_CPU_PANEL,
+                                        width, &first, tile);
+            uint64_t offset = stage->weight + p * BM_CPU_PANEL * stage->depth + first * width;
             add_tile(tile, rows * width, session->pass.adds || image > 0,
                      session->gradient + offset);
         }
@@ -273,8 +457,7 @@ static void weight_gradient(void *context, uint32_t thread, uint32_t thread_coun
 }
 
 /* dbias[o] = sum over images and positions of dy */
-static void bias_gradient(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
+static void bias_gradient(const struct bm_cpu_work *work, uint32_t thread, uint32_t thread_count) {
     const struct bm_cpu_stage *stage = work->stage;
     struct bm_session *session = work->session;
     uint64_t begin = 0;

@@ -169,6 +169,7 @@ struct bm_cpu_rows {
     uint64_t runs;     /* of one row */
     uint64_t run_step; /* from one run to the next */
     uint64_t length;   /* of a run */
+    uint64_t skip;     /* rows of the panel to leave out after each run */
 };
 
 /* What is done to a finished tile before it is stored. */
@@ -188,6 +189,10 @@ void bm_cpu_tile_rows(const struct bm_cpu_rows *a,
                       const struct bm_cpu_finish *finish,
                       float *c,
                       uint64_t ldc);
+
+/* Finishes sums that were stored without: c[i][j] = finish(c[i][j]). */
+void bm_cpu_tile_finish(
+    uint64_t rows, uint64_t width, const struct bm_cpu_finish *finish, float *c, uint64_t ldc);
 
 /* Steps through which an outer product is summed: [runs][length], each with an a and a b. */
 struct bm_cpu_steps {

@@ -104,6 +104,7 @@ INLINE void rows_tile(const uint64_t rows,
             rows_step(rows, vectors, values, step, panel, sum[0]);
             panel += vectors * BM_CPU_WIDTH;
         }
+        panel += a->skip * vectors * BM_CPU_WIDTH;
     }
     UNROLL
     for (uint64_t i = 0; i < rows; i++) {
@@ -120,6 +121,19 @@ INLINE void rows_tile(const uint64_t rows,
 }
 
 #define CHAINS(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
+
+void bm_cpu_tile_finish(
+    uint64_t rows, uint64_t width, const struct bm_cpu_finish *finish, float *c, uint64_t ldc) {
+    for (uint64_t i = 0; i < rows; i++) {
+        for (uint64_t v = 0; v < width; v += BM_CPU_WIDTH) {
+            struct bm_cpu_finish own = *finish;
+            own.bias = finish->bias == NULL ? NULL : finish->bias + v;
+            bm_vector sum = bm_load(c + i * ldc + v);
+            finish_row(&own, 1, &sum, finish->mask == NULL ? NULL : finish->mask + i * ldc + v,
+                       c + i * ldc + v);
+        }
+    }
+}
 
 typedef void rows_variant(const struct bm_cpu_rows *a,
                           const float *panel,
