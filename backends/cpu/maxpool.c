@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* A window cut to the image: padding never wins. */
 struct window {
     int64_t row_begin;
@@ -32,8 +34,9 @@ static struct window window_at(const struct bm_kit_layer *facts, int64_t row, in
     return window;
 }
 
-static bm_vector
-maximum(const struct bm_cpu_stage *stage, const float *x, const struct window *window) {
+INLINE bm_vector maximum(const struct bm_cpu_stage *stage,
+                         const float *x,
+                         const struct window *window) {
     int64_t ld = (int64_t)stage->in.ld;
     bm_vector best = bm_load(x + (window->row_begin * stage->in.width + window->column_begin) * ld);
     for (int64_t r = window->row_begin; r < window->row_end; r++) {
@@ -44,16 +47,43 @@ maximum(const struct bm_cpu_stage *stage, const float *x, const struct window *w
     return best;
 }
 
+/* An item is a row of the output of one image. Every thread walks whole pixels, all channels of one
+ * after the other, as they lie. */
+static void forward_row(const struct bm_cpu_work *work, uint64_t image, int64_t row) {
+    const struct bm_cpu_stage *stage = work->stage;
+    const float *x = work->x + image * stage->in.size;
+    float *y = work->y + image * stage->out.size + (uint64_t)row * stage->out.width * stage->out.ld;
+    uint64_t ld = stage->in.ld;
+    for (int64_t column = 0; column < (int64_t)stage->out.width; column++, y += ld) {
+        const struct window window = window_at(&stage->facts, row, column);
+        for (uint64_t c = 0; c < ld; c += BM_CPU_WIDTH) {
+            bm_vector best = maximum(stage, x + c, &window);
+            bm_store(y + c, stage->relu ? bm_maximum(best, bm_nothing()) : best);
+        }
+    }
+}
+
+static void forward(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
+    uint64_t rows = work->stage->out.height;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    bm_kit_split(work->session->pass.count * rows, 1, thread, thread_count, &begin, &end);
+    for (uint64_t item = begin; item < end; item++) {
+        forward_row(work, item / rows, (int64_t)(item % rows));
+    }
+}
+
 /* dx[place] += dy at the first maximum in row-major order, lane by lane */
-static void give_back(const struct bm_cpu_stage *stage,
+INLINE void give_back(const struct bm_cpu_stage *stage,
                       const float *x,
                       const struct window *window,
                       bm_vector dy,
                       float *dx) {
     bm_vector best = maximum(stage, x, window);
-    uint32_t open = (1u << BM_CPU_WIDTH) - 1;
-    for (int64_t r = window->row_begin; r < window->row_end && open != 0; r++) {
-        for (int64_t c = window->column_begin; c < window->column_end && open != 0; c++) {
+    bm_lanes open = bm_all_lanes();
+    for (int64_t r = window->row_begin; r < window->row_end; r++) {
+        for (int64_t c = window->column_begin; c < window->column_end; c++) {
             int64_t at = (r * stage->in.width + c) * (int64_t)stage->in.ld;
             bm_vector part = bm_take_equal(bm_load(x + at), best, dy, &open);
             bm_store(dx + at, bm_add(bm_load(dx + at), part));
@@ -61,63 +91,42 @@ static void give_back(const struct bm_cpu_stage *stage,
     }
 }
 
-/* An item is an image and a vector of its channels. */
-static void split_items(const struct bm_cpu_work *work,
-                        uint32_t thread,
-                        uint32_t thread_count,
-                        uint64_t *begin,
-                        uint64_t *end) {
-    bm_kit_split(work->session->pass.count * (work->stage->in.ld / BM_CPU_WIDTH), 1, thread,
-                 thread_count, begin, end);
+/* 0 where the relu of the stage below was not passed */
+static void mask_image(const struct bm_cpu_work *work, const float *x, float *dx) {
+    for (uint64_t i = 0; i < work->stage->in.size; i += BM_CPU_WIDTH) {
+        bm_store(dx + i, bm_where_positive(bm_load(x + i), bm_load(dx + i)));
+    }
 }
 
-static void forward(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
+/* Some channels of one image, whole vectors. */
+static void backward_image(const struct bm_cpu_work *work, uint64_t image) {
     const struct bm_cpu_stage *stage = work->stage;
-    uint64_t vectors = stage->in.ld / BM_CPU_WIDTH;
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    split_items(work, thread, thread_count, &begin, &end);
-    for (uint64_t item = begin; item < end; item++) {
-        uint64_t channel = item % vectors * BM_CPU_WIDTH;
-        const float *x = work->x + item / vectors * stage->in.size + channel;
-        float *y = work->y + item / vectors * stage->out.size + channel;
-        for (uint64_t p = 0; p < stage->out.positions; p++) {
-            struct window window = window_at(&stage->facts, (int64_t)(p / stage->out.width),
-                                             (int64_t)(p % stage->out.width));
-            bm_vector best = maximum(stage, x, &window);
-            bm_store(y + p * stage->out.ld, stage->relu ? bm_maximum(best, bm_nothing()) : best);
+    const float *x = work->x + image * stage->in.size;
+    const float *dy = work->dy + image * stage->out.size;
+    float *dx = work->dx + image * stage->in.size;
+    uint64_t ld = stage->in.ld;
+    memset(dx, 0, stage->in.size * sizeof *dx);
+    for (int64_t row = 0; row < (int64_t)stage->out.height; row++) {
+        for (int64_t column = 0; column < (int64_t)stage->out.width; column++, dy += ld) {
+            const struct window window = window_at(&stage->facts, row, column);
+            for (uint64_t c = 0; c < ld; c += BM_CPU_WIDTH) {
+                give_back(stage, x + c, &window, bm_load(dy + c), dx + c);
+            }
         }
     }
-}
-
-static void backward_item(const struct bm_cpu_work *work, uint64_t image, uint64_t channel) {
-    const struct bm_cpu_stage *stage = work->stage;
-    const float *x = work->x + image * stage->in.size + channel;
-    const float *dy = work->dy + image * stage->out.size + channel;
-    float *dx = work->dx + image * stage->in.size + channel;
-    for (uint64_t p = 0; p < stage->in.positions; p++) {
-        bm_store(dx + p * stage->in.ld, bm_nothing());
-    }
-    for (uint64_t p = 0; p < stage->out.positions; p++) {
-        struct window window = window_at(&stage->facts, (int64_t)(p / stage->out.width),
-                                         (int64_t)(p % stage->out.width));
-        give_back(stage, x, &window, bm_load(dy + p * stage->out.ld), dx);
-    }
-    for (uint64_t p = 0; work->mask != NULL && p < stage->in.positions; p++) {
-        float *place = dx + p * stage->in.ld;
-        bm_store(place, bm_where_positive(bm_load(x + p * stage->in.ld), bm_load(place)));
+    if (work->mask != NULL) {
+        mask_image(work, x, dx);
     }
 }
 
+/* Windows overlap, so a thread has images, and of a single one not more than one thread. */
 static void backward(void *context, uint32_t thread, uint32_t thread_count) {
     const struct bm_cpu_work *work = context;
-    uint64_t vectors = work->stage->in.ld / BM_CPU_WIDTH;
     uint64_t begin = 0;
     uint64_t end = 0;
-    split_items(work, thread, thread_count, &begin, &end);
-    for (uint64_t item = begin; item < end; item++) {
-        backward_item(work, item / vectors, item % vectors * BM_CPU_WIDTH);
+    bm_kit_split(work->session->pass.count, 1, thread, thread_count, &begin, &end);
+    for (uint64_t image = begin; image < end; image++) {
+        backward_image(work, image);
     }
 }
 

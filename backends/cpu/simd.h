@@ -23,6 +23,11 @@
 #define BM_CPU_DOT_INPUTS UINT64_C(8)
 
 typedef __m512 bm_vector;
+typedef __mmask16 bm_lanes;
+
+static inline bm_lanes bm_all_lanes(void) {
+    return UINT16_MAX;
+}
 
 static inline bm_vector bm_load(const float *values) {
     return _mm512_loadu_ps(values);
@@ -55,9 +60,9 @@ static inline bm_vector bm_where_positive(bm_vector x, bm_vector value) {
 }
 
 /* value where x = y, otherwise 0; `open` says which lanes count, and loses those that were equal */
-static inline bm_vector bm_take_equal(bm_vector x, bm_vector y, bm_vector value, uint32_t *open) {
-    __mmask16 equal = _mm512_mask_cmp_ps_mask((__mmask16)*open, x, y, _CMP_EQ_OQ);
-    *open &= ~(uint32_t)equal;
+static inline bm_vector bm_take_equal(bm_vector x, bm_vector y, bm_vector value, bm_lanes *open) {
+    bm_lanes equal = _mm512_mask_cmp_ps_mask(*open, x, y, _CMP_EQ_OQ);
+    *open = (bm_lanes)(*open & ~equal);
     return _mm512_maskz_mov_ps(equal, value);
 }
 
@@ -108,6 +113,11 @@ static inline void bm_add_to_doubles(double *sums, bm_vector x) {
 #define BM_CPU_DOT_INPUTS UINT64_C(4)
 
 typedef __m256 bm_vector;
+typedef __m256 bm_lanes; /* each all ones or 0 */
+
+static inline bm_lanes bm_all_lanes(void) {
+    return _mm256_castsi256_ps(_mm256_set1_epi32(-1));
+}
 
 static inline bm_vector bm_load(const float *values) {
     return _mm256_loadu_ps(values);
@@ -140,12 +150,9 @@ static inline bm_vector bm_where_positive(bm_vector x, bm_vector value) {
 }
 
 /* value where x = y, otherwise 0; `open` says which lanes count, and loses those that were equal */
-static inline bm_vector bm_take_equal(bm_vector x, bm_vector y, bm_vector value, uint32_t *open) {
-    static const uint32_t bit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
-    __m256i bits = _mm256_loadu_si256((const __m256i *)(const void *)bit);
-    __m256i lanes = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)*open), bits), bits);
-    __m256 equal = _mm256_and_ps(_mm256_cmp_ps(x, y, _CMP_EQ_OQ), _mm256_castsi256_ps(lanes));
-    *open &= ~(uint32_t)_mm256_movemask_ps(equal);
+static inline bm_vector bm_take_equal(bm_vector x, bm_vector y, bm_vector value, bm_lanes *open) {
+    bm_lanes equal = _mm256_and_ps(_mm256_cmp_ps(x, y, _CMP_EQ_OQ), *open);
+    *open = _mm256_andnot_ps(equal, *open);
     return _mm256_and_ps(equal, value);
 }
 
