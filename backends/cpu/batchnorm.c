@@ -1,102 +1,108 @@
 /*
  * Batch norm per channel. x, y: [rows][ld], a row being one position of one image; n = rows;
- * normal = (x - mean) inverse with inverse = 1 / sqrt(variance + epsilon). A thread owns channels,
- * in the statistics as in the elements.
+ * normal = (x - mean) inverse with inverse = 1 / sqrt(variance + epsilon).
+ *
+ * Statistics are made of blocks of rows, each with its own mean, so that the rows come from far
+ * away once: sum (x - mean)^2 = sum over blocks of (M2 + n (block mean - mean)^2), Chan, Golub and
+ * LeVeque 1983, equation 2.1. Blocks are added in their order, in double. A thread has columns, or,
+ * where these are few, blocks; either way the bits are the same.
  */
 #include "cpu.h"
 
 #include <math.h>
 
-#define SUM_ROWS 128u     /* added in float32 before they go into a double */
 #define GROUP UINT64_C(8) /* vectors of columns side by side */
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 8")
 
-/* What is summed over the rows. */
-struct operands {
-    const float *x;
-    const float *dy;
-    const float *mean;
-    const float *inverse;
+/* A piece of the matrix: rows and columns, these in floats and whole vectors. */
+struct area {
+    uint64_t row_begin;
+    uint64_t row_end;
+    uint64_t begin;
+    uint64_t end;
 };
-
-typedef bm_vector term(const struct operands *operands, uint64_t row, uint64_t column);
-
-INLINE bm_vector plain(const struct operands *of, uint64_t row, uint64_t column) {
-    return bm_load(of->x + row + column);
-}
-
-INLINE bm_vector square(const struct operands *of, uint64_t row, uint64_t column) {
-    bm_vector distance = bm_subtract(bm_load(of->x + row + column), bm_load(of->mean + column));
-    return bm_multiply(distance, distance);
-}
-
-INLINE bm_vector normal_of(const struct operands *of, uint64_t row, uint64_t column) {
-    bm_vector distance = bm_subtract(bm_load(of->x + row + column), bm_load(of->mean + column));
-    return bm_multiply(distance, bm_load(of->inverse + column));
-}
-
-INLINE bm_vector product(const struct operands *of, uint64_t row, uint64_t column) {
-    return bm_multiply(bm_load(of->dy + row + column), normal_of(of, row, column));
-}
-
-/* sums[column ...] += rows first .. last, for `vectors` vectors of columns */
-INLINE void sum_block(term *value,
-                      const uint64_t vectors,
-                      const struct operands *operands,
-                      uint64_t ld,
-                      uint64_t first,
-                      uint64_t last,
-                      uint64_t column,
-                      double *sums) {
-    bm_vector sum[GROUP];
-    _Pragma("GCC unroll 8") for (uint64_t v = 0; v < vectors; v++) {
-        sum[v] = bm_nothing();
-    }
-    for (uint64_t row = first; row < last; row++) {
-        _Pragma("GCC unroll 8") for (uint64_t v = 0; v < vectors; v++) {
-            sum[v] = bm_add(sum[v], value(operands, row * ld, column + v * BM_CPU_WIDTH));
-        }
-    }
-    _Pragma("GCC unroll 8") for (uint64_t v = 0; v < vectors; v++) {
-        bm_add_to_doubles(sums + column + v * BM_CPU_WIDTH, sum[v]);
-    }
-}
-
-INLINE void sum_rows(term *value,
-                     const struct operands *operands,
-                     uint64_t ld,
-                     uint64_t rows,
-                     uint64_t begin,
-                     uint64_t end,
-                     double *sums) {
-    for (uint64_t c = begin; c < end; c++) {
-        sums[c] = 0;
-    }
-    for (uint64_t first = 0; first < rows; first += SUM_ROWS) {
-        uint64_t last = rows - first < SUM_ROWS ? rows : first + SUM_ROWS;
-        uint64_t c = begin;
-        for (; c + GROUP * BM_CPU_WIDTH <= end; c += GROUP * BM_CPU_WIDTH) {
-            sum_block(value, GROUP, operands, ld, first, last, c, sums);
-        }
-        for (; c < end; c += BM_CPU_WIDTH) {
-            sum_block(value, 1, operands, ld, first, last, c, sums);
-        }
-    }
-}
-
-void bm_cpu_sum_rows(
-    const float *x, uint64_t ld, uint64_t rows, uint64_t begin, uint64_t end, double *sums) {
-    const struct operands operands = {.x = x};
-    sum_rows(plain, &operands, ld, rows, begin, end, sums);
-}
 
 static uint64_t rows_of(const struct bm_cpu_work *work) {
     return work->session->pass.count * work->stage->out.positions;
 }
 
+static uint64_t blocks_of(uint64_t rows) {
+    return (rows + BM_CPU_NORM_ROWS - 1) / BM_CPU_NORM_ROWS;
+}
+
 static int32_t uses_running(const struct bm_cpu_pass *pass) {
     return !pass->training || (pass->flags & BM_SLICE_USE_RUNNING) != 0;
+}
+
+/* Two sums of each block and column. */
+static float *partial_of(const struct bm_cpu_work *work, uint64_t block, uint64_t which) {
+    return work->session->norm_partial + (2 * block + which) * work->stage->out.ld;
+}
+
+static void block_area(uint64_t rows, uint64_t block, struct area *area) {
+    area->row_begin = block * BM_CPU_NORM_ROWS;
+    area->row_end =
+        rows - area->row_begin < BM_CPU_NORM_ROWS ? rows : area->row_begin + BM_CPU_NORM_ROWS;
+}
+
+/* ---- Statistics ---- */
+
+/* Mean and sum of squared distances from it, of some rows. */
+INLINE void block_moments(const uint64_t vectors,
+                          const float *x,
+                          uint64_t ld,
+                          uint64_t rows,
+                          float *means,
+                          float *squares) {
+    const bm_vector share = bm_spread(1 / (float)rows);
+    bm_vector sum[GROUP];
+    bm_vector mean[GROUP];
+    UNROLL
+    for (uint64_t v = 0; v < vectors; v++) {
+        sum[v] = bm_nothing();
+    }
+    for (uint64_t row = 0; row < rows; row++) {
+        UNROLL
+        for (uint64_t v = 0; v < vectors; v++) {
+            sum[v] = bm_add(sum[v], bm_load(x + row * ld + v * BM_CPU_WIDTH));
+        }
+    }
+    UNROLL
+    for (uint64_t v = 0; v < vectors; v++) {
+        mean[v] = bm_multiply(sum[v], share);
+        bm_store(means + v * BM_CPU_WIDTH, mean[v]);
+        sum[v] = bm_nothing();
+    }
+    for (uint64_t row = 0; row < rows; row++) {
+        UNROLL
+        for (uint64_t v = 0; v < vectors; v++) {
+            bm_vector distance = bm_subtract(bm_load(x + row * ld + v * BM_CPU_WIDTH), mean[v]);
+            sum[v] = bm_multiply_add(distance, distance, sum[v]);
+        }
+    }
+    UNROLL
+    for (uint64_t v = 0; v < vectors; v++) {
+        bm_store(squares + v * BM_CPU_WIDTH, sum[v]);
+    }
+}
+
+static void moments(const struct bm_cpu_work *work, uint64_t block, uint64_t begin, uint64_t end) {
+    uint64_t ld = work->stage->in.ld;
+    struct area area;
+    block_area(rows_of(work), block, &area);
+    const float *x = work->x + area.row_begin * ld;
+    uint64_t rows = area.row_end - area.row_begin;
+    float *means = partial_of(work, block, 0);
+    float *squares = partial_of(work, block, 1);
+    uint64_t c = begin;
+    for (; c + GROUP * BM_CPU_WIDTH <= end; c += GROUP * BM_CPU_WIDTH) {
+        block_moments(GROUP, x + c, ld, rows, means + c, squares + c);
+    }
+    for (; c < end; c += BM_CPU_WIDTH) {
+        block_moments(1, x + c, ld, rows, means + c, squares + c);
+    }
 }
 
 /* running = decay running + (1 - decay) batch, the variance unbiased; a single value has none. */
@@ -114,18 +120,51 @@ static void update_running(const struct bm_cpu_work *work, uint64_t c, float mea
     }
 }
 
+static void add_block_means(const struct bm_cpu_work *work, uint64_t begin, uint64_t end) {
+    double *sums = work->stage->sums;
+    for (uint64_t c = begin; c < end; c++) {
+        sums[c] = 0;
+    }
+    for (uint64_t block = 0; block < blocks_of(rows_of(work)); block++) {
+        const float *means = partial_of(work, block, 0);
+        struct area area;
+        block_area(rows_of(work), block, &area);
+        double n = (double)(area.row_end - area.row_begin);
+        for (uint64_t c = begin; c < end; c++) {
+            sums[c] += n * (double)means[c];
+        }
+    }
+}
+
+static void add_block_squares(const struct bm_cpu_work *work, uint64_t begin, uint64_t end) {
+    double *squares = work->stage->sums + work->stage->out.ld;
+    const double *sums = work->stage->sums;
+    double share = 1 / (double)rows_of(work);
+    for (uint64_t c = begin; c < end; c++) {
+        squares[c] = 0;
+    }
+    for (uint64_t block = 0; block < blocks_of(rows_of(work)); block++) {
+        const float *means = partial_of(work, block, 0);
+        const float *own = partial_of(work, block, 1);
+        struct area area;
+        block_area(rows_of(work), block, &area);
+        double n = (double)(area.row_end - area.row_begin);
+        for (uint64_t c = begin; c < end; c++) {
+            double distance = (double)means[c] - sums[c] * share;
+            squares[c] += (double)own[c] + n * distance * distance;
+        }
+    }
+}
+
 static void batch_statistics(const struct bm_cpu_work *work, uint64_t begin, uint64_t end) {
     const struct bm_cpu_stage *stage = work->stage;
-    const struct operands operands = {.x = work->x, .mean = stage->mean};
-    uint64_t rows = rows_of(work);
+    double rows = (double)rows_of(work);
     int32_t keeps = (work->session->pass.flags & BM_SLICE_KEEP_STATISTICS) != 0;
-    sum_rows(plain, &operands, stage->in.ld, rows, begin, end, stage->sums);
+    add_block_means(work, begin, end);
+    add_block_squares(work, begin, end);
     for (uint64_t c = begin; c < end; c++) {
-        stage->mean[c] = (float)(stage->sums[c] / (double)rows);
-    }
-    sum_rows(square, &operands, stage->in.ld, rows, begin, end, stage->sums);
-    for (uint64_t c = begin; c < end; c++) {
-        float variance = (float)(stage->sums[c] / (double)rows);
+        float variance = (float)(stage->sums[stage->out.ld + c] / rows);
+        stage->mean[c] = (float)(stage->sums[c] / rows);
         if (!keeps && c < stage->out.channels) {
             update_running(work, c, stage->mean[c], variance);
         }
@@ -144,64 +183,138 @@ static void running_statistics(const struct bm_cpu_work *work, uint64_t begin, u
     }
 }
 
+/* ---- Forward ---- */
+
+INLINE bm_vector normal_of(const struct bm_cpu_work *work, uint64_t at, uint64_t column) {
+    bm_vector distance = bm_subtract(bm_load(work->x + at), bm_load(work->stage->mean + column));
+    return bm_multiply(distance, bm_load(work->stage->inverse + column));
+}
+
 /* y = gain normal + shift */
-static void forward(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
+INLINE void
+normalize_rows(const struct bm_cpu_work *work, const struct area *area, const int32_t has_relu) {
     const struct bm_cpu_stage *stage = work->stage;
     const float *gain = work->session->params + stage->weight;
     const float *shift = work->session->params + stage->bias;
-    const struct operands operands = {.x = work->x, .mean = stage->mean, .inverse = stage->inverse};
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    bm_kit_split(bm_padded(stage->out.channels), BM_CPU_WIDTH, thread, thread_count, &begin, &end);
-    if (uses_running(&work->session->pass)) {
-        running_statistics(work, begin, end);
-    } else {
-        batch_statistics(work, begin, end);
+    for (uint64_t row = area->row_begin; row < area->row_end; row++) {
+        for (uint64_t c = area->begin; c < area->end; c += BM_CPU_WIDTH) {
+            uint64_t at = row * stage->out.ld + c;
+            bm_vector y =
+                bm_add(bm_multiply(bm_load(gain + c), normal_of(work, at, c)), bm_load(shift + c));
+            bm_store(work->y + at, has_relu ? bm_maximum(y, bm_nothing()) : y);
+        }
     }
-    for (uint64_t row = 0; row < rows_of(work) * stage->out.ld; row += stage->out.ld) {
-        for (uint64_t c = begin; c < end; c += BM_CPU_WIDTH) {
-            bm_vector y = bm_add(bm_multiply(bm_load(gain + c), normal_of(&operands, row, c)),
-                                 bm_load(shift + c));
-            bm_store(work->y + row + c, stage->relu ? bm_maximum(y, bm_nothing()) : y);
+}
+
+static void normalize(const struct bm_cpu_work *work, const struct area *area) {
+    if (work->stage->relu) {
+        normalize_rows(work, area, 1);
+    } else {
+        normalize_rows(work, area, 0);
+    }
+}
+
+/* ---- Backward ---- */
+
+/* Sums of dy and of dy normal, of some rows. */
+INLINE void block_products(const uint64_t vectors,
+                           const struct bm_cpu_work *work,
+                           const struct area *area,
+                           uint64_t column,
+                           float *sums,
+                           float *products) {
+    bm_vector sum[GROUP];
+    bm_vector product[GROUP];
+    UNROLL
+    for (uint64_t v = 0; v < vectors; v++) {
+        sum[v] = bm_nothing();
+        product[v] = bm_nothing();
+    }
+    for (uint64_t row = area->row_begin; row < area->row_end; row++) {
+        UNROLL
+        for (uint64_t v = 0; v < vectors; v++) {
+            uint64_t c = column + v * BM_CPU_WIDTH;
+            uint64_t at = row * work->stage->out.ld + c;
+            bm_vector dy = bm_load(work->dy + at);
+            sum[v] = bm_add(sum[v], dy);
+            product[v] = bm_multiply_add(dy, normal_of(work, at, c), product[v]);
+        }
+    }
+    UNROLL
+    for (uint64_t v = 0; v < vectors; v++) {
+        bm_store(sums + column + v * BM_CPU_WIDTH, sum[v]);
+        bm_store(products + column + v * BM_CPU_WIDTH, product[v]);
+    }
+}
+
+static void products(const struct bm_cpu_work *work, uint64_t block, uint64_t begin, uint64_t end) {
+    struct area area;
+    float *sums = partial_of(work, block, 0);
+    float *others = partial_of(work, block, 1);
+    uint64_t c = begin;
+    block_area(rows_of(work), block, &area);
+    for (; c + GROUP / 2 * BM_CPU_WIDTH <= end; c += GROUP / 2 * BM_CPU_WIDTH) {
+        block_products(GROUP / 2, work, &area, c, sums, others);
+    }
+    for (; c < end; c += BM_CPU_WIDTH) {
+        block_products(1, work, &area, c, sums, others);
+    }
+}
+
+/* stage->sums = { sum dy, sum dy normal } */
+static void add_products(const struct bm_cpu_work *work, uint64_t begin, uint64_t end) {
+    uint64_t ld = work->stage->out.ld;
+    double *sums = work->stage->sums;
+    for (uint64_t c = begin; c < end; c++) {
+        sums[c] = 0;
+        sums[ld + c] = 0;
+    }
+    for (uint64_t block = 0; block < blocks_of(rows_of(work)); block++) {
+        const float *own = partial_of(work, block, 0);
+        const float *others = partial_of(work, block, 1);
+        for (uint64_t c = begin; c < end; c++) {
+            sums[c] += (double)own[c];
+            sums[ld + c] += (double)others[c];
         }
     }
 }
 
 /* With the batch's statistics dx = gain inverse (dy - sum dy / n - normal sum(dy normal) / n), with
  * constant ones dx = gain inverse dy; a single value is a constant too, and gets no gradient. */
-static void input_gradient(const struct bm_cpu_work *work,
-                           const struct operands *operands,
-                           uint64_t begin,
-                           uint64_t end) {
+static void gradient_factors(const struct bm_cpu_work *work, uint64_t begin, uint64_t end) {
     const struct bm_cpu_stage *stage = work->stage;
     const float *gain = work->session->params + stage->weight;
-    const double *products = stage->sums + stage->out.ld;
-    uint64_t rows = rows_of(work);
-    double share = uses_running(&work->session->pass) ? 0 : 1 / (double)rows;
-    for (uint64_t c = begin; c < end; c += BM_CPU_WIDTH) {
-        float means[BM_CPU_WIDTH];
-        float slopes[BM_CPU_WIDTH];
-        for (uint64_t i = 0; i < BM_CPU_WIDTH; i++) {
-            means[i] = (float)(stage->sums[c + i] * share);
-            slopes[i] = (float)(products[c + i] * share);
-        }
-        bm_store(stage->factors + c, bm_multiply(bm_load(gain + c), bm_load(stage->inverse + c)));
-        bm_store(stage->factors + stage->out.ld + c, bm_load(means));
-        bm_store(stage->factors + 2 * stage->out.ld + c, bm_load(slopes));
+    uint64_t ld = stage->out.ld;
+    double share = uses_running(&work->session->pass) ? 0 : 1 / (double)rows_of(work);
+    for (uint64_t c = begin; c < end; c++) {
+        stage->factors[c] = gain[c] * stage->inverse[c];
+        stage->factors[ld + c] = (float)(stage->sums[c] * share);
+        stage->factors[2 * ld + c] = (float)(stage->sums[ld + c] * share);
     }
-    const float *factor = stage->factors;
-    const float *mean = factor + stage->out.ld;
-    const float *slope = mean + stage->out.ld;
-    for (uint64_t row = 0; row < rows * stage->out.ld; row += stage->out.ld) {
-        for (uint64_t c = begin; c < end; c += BM_CPU_WIDTH) {
-            bm_vector dy = bm_subtract(bm_load(work->dy + row + c), bm_load(mean + c));
-            bm_vector pull = bm_multiply(normal_of(operands, row, c), bm_load(slope + c));
+}
+
+INLINE void
+gradient_rows(const struct bm_cpu_work *work, const struct area *area, const int32_t is_masked) {
+    const float *factor = work->stage->factors;
+    const float *mean = factor + work->stage->out.ld;
+    const float *slope = mean + work->stage->out.ld;
+    for (uint64_t row = area->row_begin; row < area->row_end; row++) {
+        for (uint64_t c = area->begin; c < area->end; c += BM_CPU_WIDTH) {
+            uint64_t at = row * work->stage->out.ld + c;
+            bm_vector dy = bm_subtract(bm_load(work->dy + at), bm_load(mean + c));
+            bm_vector pull = bm_multiply(normal_of(work, at, c), bm_load(slope + c));
             bm_vector dx = bm_multiply(bm_load(factor + c), bm_subtract(dy, pull));
-            bm_store(work->dx + row + c,
-                     work->mask == NULL ? dx
-                                        : bm_where_positive(bm_load(work->mask + row + c), dx));
+            bm_store(work->dx + at,
+                     is_masked ? bm_where_positive(bm_load(work->mask + at), dx) : dx);
         }
+    }
+}
+
+static void input_gradient(const struct bm_cpu_work *work, const struct area *area) {
+    if (work->mask != NULL) {
+        gradient_rows(work, area, 1);
+    } else {
+        gradient_rows(work, area, 0);
     }
 }
 
@@ -210,40 +323,170 @@ static void sink_sums(const struct bm_cpu_work *work,
                       uint64_t offset,
                       uint64_t begin,
                       uint64_t end) {
-    for (uint64_t c = begin; c < end; c += BM_CPU_WIDTH) {
-        float values[BM_CPU_WIDTH];
-        for (uint64_t i = 0; i < BM_CPU_WIDTH; i++) {
+    for (uint64_t c = begin; c < end; c += GROUP * BM_CPU_WIDTH) {
+        float values[GROUP * BM_CPU_WIDTH] __attribute__((aligned(64)));
+        uint64_t count = end - c < GROUP * BM_CPU_WIDTH ? end - c : GROUP * BM_CPU_WIDTH;
+        for (uint64_t i = 0; i < count; i++) {
             values[i] = (float)sums[c + i];
         }
-        bm_cpu_sink(work->session, offset + c, values, BM_CPU_WIDTH);
+        bm_cpu_sink(work->session, offset + c, values, count);
     }
 }
 
-/* dshift = sum dy, dgain = sum dy normal */
-static void backward(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
-    const struct bm_cpu_stage *stage = work->stage;
-    const struct operands operands = {
-        .x = work->x, .dy = work->dy, .mean = stage->mean, .inverse = stage->inverse};
-    const struct operands gradient = {.x = work->dy};
-    double *products = stage->sums + stage->out.ld;
+/* dshift = sum dy, dgain = sum dy normal; the sink may change the gain, so its readers go first. */
+static void sink_gradients(const struct bm_cpu_work *work, uint64_t begin, uint64_t end) {
+    sink_sums(work, work->stage->sums + work->stage->out.ld, work->stage->weight, begin, end);
+    sink_sums(work, work->stage->sums, work->stage->bias, begin, end);
+}
+
+/* ---- Sharing out ---- */
+
+/* A thread's columns. */
+static void columns_of(const struct bm_cpu_work *work,
+                       uint32_t thread,
+                       uint32_t thread_count,
+                       uint64_t *begin,
+                       uint64_t *end) {
+    bm_kit_split(bm_padded(work->stage->out.channels), BM_CPU_WIDTH, thread, thread_count, begin,
+                 end);
+}
+
+/* A thread's blocks. */
+static void blocks_of_thread(const struct bm_cpu_work *work,
+                             uint32_t thread,
+                             uint32_t thread_count,
+                             uint64_t *begin,
+                             uint64_t *end) {
+    bm_kit_split(blocks_of(rows_of(work)), 1, thread, thread_count, begin, end);
+}
+
+/* All columns of a thread's blocks. */
+static void blocks_area(const struct bm_cpu_work *work,
+                        uint32_t thread,
+                        uint32_t thread_count,
+                        struct area *area) {
+    uint64_t rows = rows_of(work);
     uint64_t begin = 0;
     uint64_t end = 0;
-    bm_kit_split(bm_padded(stage->out.channels), BM_CPU_WIDTH, thread, thread_count, &begin, &end);
-    sum_rows(plain, &gradient, stage->out.ld, rows_of(work), begin, end, stage->sums);
-    sum_rows(product, &operands, stage->out.ld, rows_of(work), begin, end, products);
-    /* The sink may change the gain, so its last reader goes first. */
-    if (work->dx != NULL) {
-        input_gradient(work, &operands, begin, end);
+    blocks_of_thread(work, thread, thread_count, &begin, &end);
+    *area = (struct area){.row_begin = begin * BM_CPU_NORM_ROWS,
+                          .row_end = end * BM_CPU_NORM_ROWS < rows ? end * BM_CPU_NORM_ROWS : rows,
+                          .end = bm_padded(work->stage->out.channels)};
+}
+
+/* A row of a thread's columns should be some lines long; otherwise threads have blocks. */
+static int32_t by_columns(const struct bm_cpu_work *work) {
+    uint64_t vectors = work->stage->out.ld / BM_CPU_WIDTH;
+    uint64_t thread_count = work->session->core.thread_count;
+    return vectors >= GROUP * thread_count || blocks_of(rows_of(work)) < 4 * thread_count;
+}
+
+static void forward_columns(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
+    struct area area = {.row_end = rows_of(work)};
+    columns_of(work, thread, thread_count, &area.begin, &area.end);
+    if (uses_running(&work->session->pass)) {
+        running_statistics(work, area.begin, area.end);
+    } else {
+        for (uint64_t block = 0; block < blocks_of(rows_of(work)); block++) {
+            moments(work, block, area.begin, area.end);
+        }
+        batch_statistics(work, area.begin, area.end);
     }
-    sink_sums(work, products, stage->weight, begin, end);
-    sink_sums(work, stage->sums, stage->bias, begin, end);
+    normalize(work, &area);
+}
+
+static void moments_by_blocks(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    blocks_of_thread(work, thread, thread_count, &begin, &end);
+    for (uint64_t block = begin; block < end; block++) {
+        moments(work, block, 0, bm_padded(work->stage->out.channels));
+    }
+}
+
+static void statistics_by_columns(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    columns_of(work, thread, thread_count, &begin, &end);
+    if (uses_running(&work->session->pass)) {
+        running_statistics(work, begin, end);
+    } else {
+        batch_statistics(work, begin, end);
+    }
+}
+
+static void normalize_by_blocks(void *context, uint32_t thread, uint32_t thread_count) {
+    struct area area;
+    blocks_area(context, thread, thread_count, &area);
+    normalize(context, &area);
 }
 
 void bm_cpu_batchnorm_forward(struct bm_cpu_work *work) {
-    bm_kit_pool_run(work->session->pool, forward, work);
+    struct bm_kit_pool *pool = work->session->pool;
+    if (by_columns(work)) {
+        bm_kit_pool_run(pool, forward_columns, work);
+        return;
+    }
+    if (!uses_running(&work->session->pass)) {
+        bm_kit_pool_run(pool, moments_by_blocks, work);
+    }
+    bm_kit_pool_run(pool, statistics_by_columns, work);
+    bm_kit_pool_run(pool, normalize_by_blocks, work);
+}
+
+static void backward_columns(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
+    struct area area = {.row_end = rows_of(work)};
+    columns_of(work, thread, thread_count, &area.begin, &area.end);
+    for (uint64_t block = 0; block < blocks_of(rows_of(work)); block++) {
+        products(work, block, area.begin, area.end);
+    }
+    add_products(work, area.begin, area.end);
+    if (work->dx != NULL) {
+        gradient_factors(work, area.begin, area.end);
+        input_gradient(work, &area);
+    }
+    sink_gradients(work, area.begin, area.end);
+}
+
+static void products_by_blocks(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    blocks_of_thread(work, thread, thread_count, &begin, &end);
+    for (uint64_t block = begin; block < end; block++) {
+        products(work, block, 0, bm_padded(work->stage->out.channels));
+    }
+}
+
+static void factors_by_columns(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    columns_of(work, thread, thread_count, &begin, &end);
+    add_products(work, begin, end);
+    gradient_factors(work, begin, end);
+    sink_gradients(work, begin, end);
+}
+
+static void gradient_by_blocks(void *context, uint32_t thread, uint32_t thread_count) {
+    struct area area;
+    blocks_area(context, thread, thread_count, &area);
+    input_gradient(context, &area);
 }
 
 void bm_cpu_batchnorm_backward(struct bm_cpu_work *work) {
-    bm_kit_pool_run(work->session->pool, backward, work);
+    struct bm_kit_pool *pool = work->session->pool;
+    if (by_columns(work)) {
+        bm_kit_pool_run(pool, backward_columns, work);
+        return;
+    }
+    bm_kit_pool_run(pool, products_by_blocks, work);
+    bm_kit_pool_run(pool, factors_by_columns, work);
+    if (work->dx != NULL) {
+        bm_kit_pool_run(pool, gradient_by_blocks, work);
+    }
 }

@@ -23,6 +23,9 @@
  * above, the weights are transposed first. */
 #define BM_CPU_DOT_COUNT_MAX UINT64_C(32)
 
+/* Rows of a batch norm's matrix that are summed in float32 before they go into a double. */
+#define BM_CPU_NORM_ROWS UINT64_C(128)
+
 /* An activation's place: [positions][ld] floats an image, of each row the first `channels` used and
  * 0 up to whole vectors. A single position may have a gap after that, which holds anything. */
 struct bm_cpu_shape {
@@ -125,7 +128,8 @@ struct bm_session {
     uint8_t *right;
     float *partial; /* [thread_count - 1][images, at most BM_CPU_DOT_COUNT_MAX][partial_size] */
     uint64_t partial_size;
-    float *scratch; /* [thread_count][scratch_count] */
+    float *norm_partial; /* batch norm: [blocks of BM_CPU_NORM_ROWS rows][2][ld] of the largest */
+    float *scratch;      /* [thread_count][scratch_count] */
     uint64_t scratch_count;
     struct bm_cpu_chunk *chunks;
     double *norms; /* [chunk_count][2] partial sums of squares */
@@ -291,6 +295,8 @@ void bm_cpu_dropout_backward(struct bm_cpu_work *work);
 
 /* Losses, right answers and, in training, the gradient of the logits into dx. */
 void bm_cpu_softmax(struct bm_cpu_work *work);
+
+/* ---- sum.c ---- */
 
 /* sums[c] = sum over rows of x[row][c], for columns begin .. end, multiples of the width. */
 void bm_cpu_sum_rows(

@@ -213,6 +213,18 @@ static void lay_out_partial(struct bm_session *session, struct cursor *cursor) {
         take_floats(cursor, session->partial_size * images, session->core.thread_count - 1);
 }
 
+static void lay_out_norms(struct bm_session *session, struct cursor *cursor) {
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < session->stage_count; i++) {
+        const struct bm_cpu_stage *stage = &session->stages[i];
+        uint64_t blocks = session->image_max * stage->out.positions / BM_CPU_NORM_ROWS + 1;
+        if (stage->kind == BM_LAYER_BATCHNORM && blocks * stage->out.ld > most) {
+            most = blocks * stage->out.ld;
+        }
+    }
+    session->norm_partial = take_floats(cursor, most, 2);
+}
+
 static void lay_out_activations(struct bm_session *session, struct cursor *cursor) {
     uint64_t widest = widest_delta(session);
     session->image_max = part_images(session);
@@ -229,6 +241,7 @@ static void lay_out_activations(struct bm_session *session, struct cursor *curso
     session->delta[0] = take_floats(cursor, widest, session->image_max);
     session->delta[1] = take_floats(cursor, widest, session->image_max);
     lay_out_partial(session, cursor);
+    lay_out_norms(session, cursor);
     session->losses = take(cursor, session->image_max, 1, sizeof(double));
     session->right = take(cursor, session->image_max, 1, 1);
     session->scratch = take_floats(cursor, session->scratch_count, session->core.thread_count);
