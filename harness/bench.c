@@ -128,9 +128,10 @@ static int32_t ask_support(struct bm_bench *bench, struct bm_error *error) {
             bench, bench->plugin->supports(bench->device, &bench->problem, &bench->bytes, error));
     }
     if (status == BM_STATUS_OK && bench->bytes > bench->available) {
-        status =
-            bm_fail(error, BM_STATUS_UNSUPPORTED, "needs %.1f GiB of memory, %.1f are available",
-                    (double)bench->bytes / 1073741824, (double)bench->available / 1073741824);
+        status = bm_fail(error, BM_STATUS_UNSUPPORTED,
+                         "needs %.1f GiB of memory, %.1f are available; --micro-batch N takes "
+                         "slices of N images",
+                         (double)bench->bytes / 1073741824, (double)bench->available / 1073741824);
     }
     return status;
 }

@@ -160,6 +160,23 @@ static json_t *bound_json(const struct bm_cell *cell) {
     return object;
 }
 
+/* What an update has to hold, and how much larger a process became. */
+static json_t *memory_json(const struct bm_cell *cell) {
+    const struct bm_case *of = cell->of;
+    uint64_t images =
+        of->micro_batch > 0 && of->micro_batch < cell->batch ? of->micro_batch : cell->batch;
+    uint32_t slots = bm_optimizer_slot_count(of->optimizer);
+    double needed =
+        bm_model_memory_bytes(of->model, slots, images) + (double)of->dataset->mapped_bytes;
+    json_t *object = json_pack("{s:f, s:n, s:n}", "needed_bytes", needed, "peak_bytes", "ratio");
+    if (cell->peak_bytes > cell->resident_bytes && cell->resident_bytes > 0) {
+        double peak = (double)(cell->peak_bytes - cell->resident_bytes);
+        (void)json_object_set_new(object, "peak_bytes", json_real(peak));
+        (void)json_object_set_new(object, "ratio", json_real(peak / needed));
+    }
+    return object;
+}
+
 static json_t *plugin_json(const struct bm_cell *cell) {
     const struct bm_row *row = cell->row;
     const json_t *version = json_object_get(row->answer->reply, "version");
@@ -229,6 +246,7 @@ json_t *bm_cell_json(const struct bm_cell *cell) {
     (void)json_object_set_new(object, "check", check_json(cell));
     (void)json_object_set_new(object, "plugin", plugin_json(cell));
     (void)json_object_set_new(object, "session_bytes", json_integer((json_int_t)cell->bytes));
+    (void)json_object_set_new(object, "memory", memory_json(cell));
     (void)json_object_set_new(object, "processes", json_integer(cell->process_count));
     (void)json_object_set_new(object, "setup",
                               json_pack("{s:f, s:f}", "worker_ready_ns", cell->worker_ready_ns,

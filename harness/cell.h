@@ -89,10 +89,12 @@ struct bm_cell {
     uint64_t epoch_updates;
     char describe[4096];
     uint64_t bytes;
-    double memory_share;    /* of a session in the memory that was free for it */
-    uint32_t process_count; /* processes that its rounds take turns in */
-    double worker_ready_ns; /* from the start of the last worker to its answer that the plugin is
-                               loaded */
+    uint64_t resident_bytes; /* of a process before its first session; 0: unknown */
+    uint64_t peak_bytes;     /* of one with this cell's; 0: unknown */
+    double memory_share;     /* of a session in the memory that was free for it */
+    uint32_t process_count;  /* processes that its rounds take turns in */
+    double worker_ready_ns;  /* from the start of the last worker to its answer that the plugin is
+                                loaded */
     double create_ns; /* of the last session: creating, binding data, sending order and start */
 };
 

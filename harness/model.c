@@ -217,6 +217,33 @@ double bm_model_working_bytes(const struct bm_model *model, uint32_t slot_count)
     return sizeof(float) * (1.0 + slot_count) * (double)bm_model_param_count(model);
 }
 
+double bm_model_memory_bytes(const struct bm_model *model, uint32_t slot_count, uint64_t images) {
+    double size =
+        (double)model->input.channels * (double)model->input.height * (double)model->input.width;
+    double floats = size;
+    double widest = 0;
+    double bytes = 0;
+    for (uint32_t i = 0; i < model->layer_count; i++) {
+        const struct bm_shape *shape = &model->output[i];
+        size = (double)shape->channels * (double)shape->height * (double)shape->width;
+        switch (model->layers[i].kind) {
+        case BM_LAYER_RELU:
+            break;
+        case BM_LAYER_DROPOUT:
+            bytes += size;
+            break;
+        default:
+            floats += size;
+            widest = size > widest ? size : widest;
+            break;
+        }
+    }
+    bytes += sizeof(float) * (floats + 2 * widest);
+    return (double)images * bytes +
+           sizeof(float) * ((2.0 + slot_count) * (double)bm_model_param_count(model) +
+                            (double)bm_model_statistics_count(model));
+}
+
 /* ---- Start ---- */
 
 static void

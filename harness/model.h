@@ -92,6 +92,12 @@ double bm_model_update_bytes(const struct bm_model *model, uint32_t slot_count);
 /* Bytes of parameters and state: what an update walks through, and a cache may hold. */
 double bm_model_working_bytes(const struct bm_model *model, uint32_t slot_count);
 
+/* Bytes that a plain update of `images` images at once holds, all float32: images and the outputs
+ * of all layers but relu and dropout, which work in place, twice the widest output for what
+ * travels back, a byte for each output of a dropout; parameters, their gradient and `slot_count`
+ * arrays of state; running statistics. */
+double bm_model_memory_bytes(const struct bm_model *model, uint32_t slot_count, uint64_t images);
+
 int32_t bm_model_has_batchnorm(const struct bm_model *model);
 int32_t bm_model_has_dropout(const struct bm_model *model);
 

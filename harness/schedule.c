@@ -245,6 +245,8 @@ static int32_t make_ready(const struct bm_schedule *schedule,
         (void)snprintf(cell->describe, sizeof cell->describe, "%s",
                        describe == NULL ? "" : describe);
         cell->bytes = (uint64_t)json_integer_value(json_object_get(reply, "bytes"));
+        cell->resident_bytes =
+            (uint64_t)json_integer_value(json_object_get(reply, "resident_bytes"));
         cell->clock_ns = json_number_value(json_object_get(reply, "clock_ns"));
         cell->updates_max = (uint32_t)json_integer_value(json_object_get(reply, "updates_max"));
         cell->memory_share = json_number_value(json_object_get(reply, "memory_share"));
@@ -252,6 +254,15 @@ static int32_t make_ready(const struct bm_schedule *schedule,
     }
     json_decref(reply);
     return good;
+}
+
+/* The largest of its processes. */
+static void note_peak(struct bm_cell *cell, uint32_t index) {
+    const struct bm_row *row = cell->row;
+    if (row->open_batch[index] != 0 && cell->resident_bytes > 0) {
+        uint64_t peak = bm_worker_peak_bytes(&row->worker[index]);
+        cell->peak_bytes = peak > cell->peak_bytes ? peak : cell->peak_bytes;
+    }
 }
 
 static void
@@ -621,6 +632,7 @@ void bm_schedule_measure(const struct bm_schedule *schedule,
     for (uint32_t i = 0; i < count; i++) {
         conclude(&cells[i]);
         for (uint32_t k = 0; k < BM_CELL_WORKERS; k++) {
+            note_peak(&cells[i], k);
             close_session(schedule, &cells[i], k);
         }
     }

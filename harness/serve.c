@@ -5,9 +5,11 @@
 #include "error.h"
 #include "loader.h"
 #include "measure.h"
+#include "resident.h"
 #include "stats.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,7 @@ struct server {
     struct bm_expected expected;
     struct bm_bench bench;
     uint32_t bench_open;
+    uint64_t resident;     /* bytes before the first session; 0: unknown */
     json_t *bench_command; /* holds the texts that the open problem points to */
     struct bm_block_shape shape[BM_SERIES_COUNT]; /* of the last block of each series */
     float *after[BM_SERIES_COUNT];                /* the parameters it left */
@@ -211,6 +214,16 @@ static int32_t open_bench(struct server *server, json_t *command, struct bm_erro
     return status;
 }
 
+/* From here on the peak is that of a session; without a reset it is that of an earlier one. */
+static void note_resident(struct server *server, json_t *reply) {
+    if (server->resident == 0) {
+        server->resident = bm_resident_bytes();
+    }
+    (void)json_object_set_new(
+        reply, "resident_bytes",
+        json_integer(bm_resident_reset_peak() ? (json_int_t)server->resident : 0));
+}
+
 static int32_t
 do_create(struct server *server, json_t *command, json_t *reply, struct bm_error *error) {
     char text[4096] = "";
@@ -219,6 +232,7 @@ do_create(struct server *server, json_t *command, json_t *reply, struct bm_error
                          ? bm_fail(error, BM_STATUS_INVALID, "worker: create before load")
                          : map_files(server, error);
     if (status == BM_STATUS_OK) {
+        note_resident(server, reply);
         status = open_bench(server, command, error);
     }
     if (status != BM_STATUS_OK) {
@@ -244,6 +258,13 @@ static json_t *finite_json(double value) {
     return json_real(value < 1e300 ? value : 1e300);
 }
 
+/* What the check took is the harness's: the peak that is told is that of what follows. */
+static void forget_check(const struct server *server) {
+    (void)madvise(server->expected.mapped, server->expected.mapped_bytes, MADV_DONTNEED);
+    (void)malloc_trim(0);
+    (void)bm_resident_reset_peak();
+}
+
 static int32_t do_check(struct server *server, json_t *reply, struct bm_error *error) {
     struct bm_check_result result;
     const struct bm_expected_entry *entry =
@@ -267,6 +288,7 @@ static int32_t do_check(struct server *server, json_t *reply, struct bm_error *e
     (void)json_object_set_new(reply, "apply_ratio", finite_json(result.apply_ratio));
     (void)json_object_set_new(reply, "update_ratio", finite_json(result.update_ratio));
     (void)json_object_set_new(reply, "update_ns", json_real(result.update_ns));
+    forget_check(server);
     return BM_STATUS_OK;
 }
 

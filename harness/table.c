@@ -11,6 +11,9 @@
 /* The spread is half of what lies between the quartiles of the rounds, so this is 10 %. */
 #define UNSTEADY 0.05
 #define CASES_MAX 64
+/* A process that became so many times larger than needed is told, from so many bytes on. */
+#define MEMORY_RATIO 1.2
+#define MEMORY_BYTES 268435456.0
 
 int32_t bm_table_format(const char *name) {
     static const char *const names[] = {"table", "markdown", "csv"};
@@ -472,6 +475,15 @@ static void print_doubts(const json_t *objects, const struct layout *layout, FIL
                               "measure tries again\n",
                               label, batch, 100 * share);
             }
+            const json_t *memory = json_object_get(cell, "memory");
+            if (number_of(memory, "ratio") > MEMORY_RATIO &&
+                number_of(memory, "needed_bytes") > MEMORY_BYTES) {
+                (void)fprintf(stream,
+                              "%s, batch %llu: %.1f GiB at its peak, %.1f times what activations, "
+                              "data and parameters need\n",
+                              label, batch, number_of(memory, "peak_bytes") / 1073741824,
+                              number_of(memory, "ratio"));
+            }
             if (number_of(cell, "asleep_cpu_share") > 0.05) {
                 (void)fprintf(stream,
                               "%s, batch %llu: other workers used %.0f %% of a processor while "
@@ -506,6 +518,15 @@ static void print_bound(const json_t *cell, FILE *stream) {
                       text_of(bound, by_memory ? "level" : "limit"));
     } else if (text_of(bound, "reason")[0] != '\0') {
         (void)fprintf(stream, "; no bound: %s", text_of(bound, "reason"));
+    }
+}
+
+/* "; 812 MiB at its peak, 1.08 of what is needed" */
+static void print_memory(const json_t *cell, FILE *stream) {
+    const json_t *memory = json_object_get(cell, "memory");
+    if (json_is_number(json_object_get(memory, "ratio"))) {
+        (void)fprintf(stream, "; %.0f MiB at its peak, %.2f of what is needed",
+                      number_of(memory, "peak_bytes") / 1048576, number_of(memory, "ratio"));
     }
 }
 
@@ -581,6 +602,7 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
                               number_of(json_object_get(cell, "bound"), "flops") /
                                   number_of(update, "median_ns"));
                 print_bound(cell, stream);
+                print_memory(cell, stream);
             }
             if (json_is_number(json_object_get(epoch, "gap"))) {
                 (void)fprintf(stream, "; epoch - sum of updates: %+.1f %%",

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "interrupt.h"
+#include "resident.h"
 #include "serve.h"
 
 #include <errno.h>
@@ -612,4 +613,8 @@ uint64_t bm_worker_cpu_ns(const struct bm_worker *worker) {
         return 0;
     }
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+uint64_t bm_worker_peak_bytes(const struct bm_worker *worker) {
+    return worker->in_process || worker->pid == 0 ? 0 : bm_resident_peak_bytes(worker->pid);
 }

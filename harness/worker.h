@@ -87,4 +87,8 @@ int32_t bm_worker_running(const struct bm_worker *worker);
 /* Processor time the worker has used, all threads, in ns; 0 in process. */
 uint64_t bm_worker_cpu_ns(const struct bm_worker *worker);
 
+/* Most resident bytes of a worker's process since its last session was created; 0 if unknown, as of
+ * one in this process. */
+uint64_t bm_worker_peak_bytes(const struct bm_worker *worker);
+
 #endif

@@ -15,6 +15,7 @@ CELL = {
     "backend": str, "device": int, "software": bool, "model": str, "dataset": str, "optimizer": str, "batch": int,
     "threads": int, "precision": str, "status": str, "reason": str, "repro": str, "check": dict, "plugin": dict,
     "bound": dict,
+    "memory": dict,
 }
 
 
@@ -83,6 +84,14 @@ def check_bound(cell, roofline, what):
         assert bound["share"] is None, what
 
 
+def check_memory(cell, what):
+    memory = cell["memory"]
+    assert memory["needed_bytes"] > 0, what
+    assert (memory["peak_bytes"] is None) == (memory["ratio"] is None), what
+    if memory["ratio"] is not None:
+        near(memory["ratio"], memory["peak_bytes"] / memory["needed_bytes"], what + " memory")
+
+
 def check_cell(cell, roofline):
     what = f"{cell.get('backend')} batch {cell.get('batch')}"
     for name, kind in CELL.items():
@@ -90,6 +99,7 @@ def check_cell(cell, roofline):
     assert cell["status"] in STATUSES, what
     assert set(["device_gradient", "device_apply", "epoch", *SERIES]) <= set(cell), what
     check_bound(cell, roofline, what)
+    check_memory(cell, what)
     if cell["status"] != "ok":
         assert cell["reason"], f"{what}: {cell['status']} without a reason"
         assert all(cell[name] is None for name in SERIES), f"{what}: a time beside {cell['status']}"
