@@ -98,7 +98,6 @@ static void mask_image(const struct bm_cpu_work *work, const float *x, float *dx
     }
 }
 
-/* Some channels of one image, whole vectors. */
 static void backward_image(const struct bm_cpu_work *work, uint64_t image) {
     const struct bm_cpu_stage *stage = work->stage;
     const float *x = work->x + image * stage->in.size;
@@ -119,7 +118,7 @@ static void backward_image(const struct bm_cpu_work *work, uint64_t image) {
     }
 }
 
-/* Windows overlap, so a thread has images, and of a single one not more than one thread. */
+/* Windows overlap, so a thread has whole images, and a single image has one thread. */
 static void backward(void *context, uint32_t thread, uint32_t thread_count) {
     const struct bm_cpu_work *work = context;
     uint64_t begin = 0;
