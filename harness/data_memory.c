@@ -2,6 +2,7 @@
  * map it and believe nothing in it. */
 #include "data_source.h"
 #include "error.h"
+#include "mapping.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -289,8 +290,8 @@ static int32_t map_sealed(struct bm_dataset *dataset, struct bm_error *error) {
     if (fstat(dataset->fd, &info) != 0 || (uint64_t)info.st_size < sizeof(struct layout)) {
         return fail_layout(error, "room for its header");
     }
-    void *mapped = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, dataset->fd, 0);
-    if (mapped == MAP_FAILED) {
+    void *mapped = bm_mapping_read(dataset->fd, (size_t)info.st_size);
+    if (mapped == NULL) {
         return bm_fail_errno(error, BM_STATUS_NO_MEMORY, "data: memory file: no mapping");
     }
     dataset->mapped = mapped;
