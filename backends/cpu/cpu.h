@@ -97,6 +97,7 @@ struct bm_cpu_pass {
     uint64_t count;
     uint32_t flags;
     uint32_t training; /* 0 in evaluate */
+    uint32_t begins;   /* the first part: what is made of the parameters is not there yet */
     uint32_t adds;     /* the gradient is added to what is there */
     uint32_t steps;    /* this pass completes the gradient, and the rule is applied to it at once */
     uint64_t update;

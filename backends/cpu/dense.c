@@ -2,10 +2,18 @@
 #include "cpu.h"
 
 /* Images whose inputs stay in the second cache while all panels are walked. */
-#define BLOCK_IMAGES 98u
+#define BLOCK_IMAGES 112u
 
-static uint64_t blocks_of(uint64_t count) {
-    return (count + BLOCK_IMAGES - 1) / BLOCK_IMAGES;
+/* Panels that lie in the first cache together. */
+#define NEAR_BYTES (UINT64_C(24) << 10)
+
+/* Blocks of images that a product walks. Where the panels are so few or shallow that they stay near
+ * anyway, a block is a tile: its rows of results are made, and of the mask read, from end to end.
+ */
+static uint64_t blocks_of(uint64_t count, uint64_t depth, uint64_t columns) {
+    uint64_t images =
+        depth * columns * sizeof(float) <= NEAR_BYTES ? BM_CPU_ROWS : (uint64_t)BLOCK_IMAGES;
+    return (count + images - 1) / images;
 }
 
 static uint64_t tiles_of(uint64_t rows) {
@@ -43,7 +51,9 @@ static void rows_times_panel(const struct bm_cpu_rows *whole,
     }
 }
 
-/* Blocks of images times panels: an item is a block and a panel, and a thread has neighbours. */
+/* Blocks of images times panels. A thread has neighbouring panels and all images, so that in
+ * forward it reads the weights that it steps in backward; it walks them a block of images after the
+ * other. */
 static void product(const struct bm_cpu_work *work,
                     const float *values,
                     uint64_t step,
@@ -55,8 +65,9 @@ static void product(const struct bm_cpu_work *work,
                     uint64_t ldc,
                     uint32_t thread,
                     uint32_t thread_count) {
+    const struct bm_cpu_rows a = {.values = values, .step = step, .runs = 1, .length = depth};
     uint64_t count = work->session->pass.count;
-    uint64_t blocks = blocks_of(count);
+    uint64_t blocks = blocks_of(count, depth, columns);
     uint64_t panel_count = bm_cpu_panel_count(columns);
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -64,17 +75,19 @@ static void product(const struct bm_cpu_work *work,
         blocks = thread_count;
     }
     bm_kit_split(blocks * panel_count, 1, thread, thread_count, &begin, &end);
-    for (uint64_t item = begin; item < end; item++) {
-        uint64_t block = item / panel_count;
-        uint64_t p = item % panel_count;
-        const struct bm_cpu_rows a = {.values = values, .step = step, .runs = 1, .length = depth};
-        struct bm_cpu_finish own = *finish;
-        own.bias = finish->bias == NULL ? NULL : finish->bias + p * BM_CPU_PANEL;
-        own.mask = finish->mask == NULL ? NULL : finish->mask + p * BM_CPU_PANEL;
-        rows_times_panel(&a, bm_cpu_tile_begin(count, blocks, block),
-                         bm_cpu_tile_begin(count, blocks, block + 1),
-                         panels + p * BM_CPU_PANEL * depth, bm_cpu_panel_width(columns, p), &own,
-                         c + p * BM_CPU_PANEL, ldc);
+    for (uint64_t block = 0; block < blocks; block++) {
+        for (uint64_t p = begin / blocks; p < panel_count && p * blocks + block < end; p++) {
+            struct bm_cpu_finish own = *finish;
+            if (p * blocks + block < begin) {
+                continue;
+            }
+            own.bias = finish->bias == NULL ? NULL : finish->bias + p * BM_CPU_PANEL;
+            own.mask = finish->mask == NULL ? NULL : finish->mask + p * BM_CPU_PANEL;
+            rows_times_panel(&a, bm_cpu_tile_begin(count, blocks, block),
+                             bm_cpu_tile_begin(count, blocks, block + 1),
+                             panels + p * BM_CPU_PANEL * depth, bm_cpu_panel_width(columns, p),
+                             &own, c + p * BM_CPU_PANEL, ldc);
+        }
     }
 }
 
@@ -99,28 +112,31 @@ void bm_cpu_dense_forward(struct bm_cpu_work *work) {
 
 /* ---- Gradient of the input ---- */
 
-/* One panel over inputs, [output][input], from the panels over outputs. */
+/* Panels over inputs, [output][input]; of each the outputs of one panel over outputs. */
 static void transpose_panel(const struct bm_cpu_stage *stage,
                             const float *weights,
                             uint64_t panel,
                             float *transposed) {
-    uint64_t width = bm_cpu_panel_width(stage->depth, panel);
-    uint64_t input = panel * BM_CPU_PANEL;
-    float *to = transposed + input * stage->out.channels;
-    for (uint64_t o = 0; o < stage->out.channels; o += BM_CPU_PANEL) {
-        uint64_t own_width = bm_cpu_panel_width(stage->out.channels, o / BM_CPU_PANEL);
-        uint64_t left = stage->out.channels - o;
-        bm_cpu_transpose(weights + o * stage->depth + input * own_width, own_width, width,
-                         left < own_width ? left : own_width, to + o * width, width);
+    uint64_t own_width = bm_cpu_panel_width(stage->out.channels, panel);
+    uint64_t first = panel * BM_CPU_PANEL;
+    uint64_t left = stage->out.channels - first;
+    const float *from = weights + first * stage->depth;
+    for (uint64_t p = 0; p < bm_cpu_panel_count(stage->depth); p++) {
+        uint64_t width = bm_cpu_panel_width(stage->depth, p);
+        uint64_t input = p * BM_CPU_PANEL;
+        bm_cpu_transpose(from + input * own_width, own_width, width,
+                         left < own_width ? left : own_width,
+                         transposed + input * stage->out.channels + first * width, width);
     }
 }
 
+/* A thread has the panels whose weights it steps. */
 static void transpose(void *context, uint32_t thread, uint32_t thread_count) {
     const struct bm_cpu_work *work = context;
     const struct bm_cpu_stage *stage = work->stage;
     uint64_t begin = 0;
     uint64_t end = 0;
-    bm_kit_split(bm_cpu_panel_count(stage->depth), 1, thread, thread_count, &begin, &end);
+    bm_kit_split(bm_cpu_panel_count(stage->out.channels), 1, thread, thread_count, &begin, &end);
     for (uint64_t p = begin; p < end; p++) {
         transpose_panel(stage, work->session->params + stage->weight, p, stage->transposed);
     }
@@ -136,7 +152,9 @@ static void transposed_product(void *context, uint32_t thread, uint32_t thread_c
 
 static void input_gradient(struct bm_cpu_work *work) {
     struct bm_session *session = work->session;
-    bm_cpu_run(session, transpose, work, multiplications(work) / session->pass.count);
+    if (session->pass.begins) {
+        bm_cpu_run(session, transpose, work, multiplications(work) / session->pass.count);
+    }
     bm_cpu_run(session, transposed_product, work, multiplications(work));
 }
 
@@ -144,6 +162,9 @@ static void input_gradient(struct bm_cpu_work *work) {
 
 /* Floats of the sums of one group of tiles. */
 #define GROUP_FLOATS (BM_CPU_GROUP * BM_CPU_ROWS * BM_CPU_PANEL)
+
+/* Inputs of one group, from whole vectors to whole vectors. */
+#define PACKED_INPUTS ((BM_CPU_GROUP * BM_CPU_ROWS / BM_CPU_WIDTH + 2) * BM_CPU_WIDTH)
 
 /* A piece of the gradient of the weights: inputs by panels, all of it neighbours. */
 struct group {
@@ -153,29 +174,46 @@ struct group {
     uint64_t panel_end;
 };
 
-/* The tiles of one panel, over the images of `steps` from `image` on. `sums` is [inputs][width]. */
+/* to[image][0 .. columns) = from[image step ..]; whole vectors. */
+static void pack(const float *from,
+                 uint64_t step,
+                 uint64_t images,
+                 uint64_t columns,
+                 float *to,
+                 uint64_t to_step) {
+    for (uint64_t b = 0; b < images; b++) {
+        for (uint64_t c = 0; c < columns; c += BM_CPU_WIDTH) {
+            bm_store(to + b * to_step + c, bm_load(from + b * step + c));
+        }
+    }
+}
+
+/* The tiles of one panel, over the images `image` .. `end`. `sums` is [inputs][width]. */
 static void group_tiles(const struct bm_cpu_work *work,
-                        const struct bm_cpu_steps *steps,
                         uint64_t image,
+                        uint64_t end,
                         const struct group *group,
                         uint64_t panel,
+                        const float *packed,
                         float *sums) {
     const struct bm_cpu_stage *stage = work->stage;
     const struct bm_session *session = work->session;
+    const struct bm_cpu_steps steps = {
+        .runs = 1, .length = end - image, .a_step = PACKED_INPUTS, .b_step = stage->out.ld};
     uint64_t width = bm_cpu_panel_width(stage->out.channels, panel);
     uint64_t offset =
         stage->weight + panel * BM_CPU_PANEL * stage->depth + group->input_begin * width;
     uint64_t inputs = group->input_end - group->input_begin;
     uint64_t tiles = tiles_of(inputs);
-    int32_t last = image + steps->length == session->pass.count;
+    int32_t last = end == session->pass.count;
     const float *params = last ? session->params + offset : NULL;
     const float *state = last && session->core.slot_count > 0 ? session->state[0] + offset : NULL;
     for (uint64_t t = 0; t < tiles; t++) {
         uint64_t row = bm_cpu_tile_begin(inputs, tiles, t);
         uint64_t rows = bm_cpu_tile_begin(inputs, tiles, t + 1) - row;
-        bm_cpu_tile_outer(work->x + image * stage->in.size + group->input_begin + row,
-                          work->dy + image * stage->out.ld + panel * BM_CPU_PANEL, steps, rows,
-                          width, image > 0, params == NULL ? NULL : params + row * width,
+        bm_cpu_tile_outer(packed + row, work->dy + image * stage->out.ld + panel * BM_CPU_PANEL,
+                          &steps, rows, width, image > 0,
+                          params == NULL ? NULL : params + row * width,
                           state == NULL ? NULL : state + row * width, sums + row * width);
     }
 }
@@ -185,23 +223,23 @@ static void group_tiles(const struct bm_cpu_work *work,
  * stepped as it is. */
 static void group_gradient(const struct bm_cpu_work *work, const struct group *group) {
     float sums[BM_CPU_GROUP_PANELS * GROUP_FLOATS] __attribute__((aligned(64)));
+    float packed[BM_CPU_GROUP_STEPS * PACKED_INPUTS] __attribute__((aligned(64)));
     const struct bm_cpu_stage *stage = work->stage;
     uint64_t count = work->session->pass.count;
     uint64_t parts = (count + BM_CPU_GROUP_STEPS - 1) / BM_CPU_GROUP_STEPS;
     uint64_t inputs = group->input_end - group->input_begin;
+    uint64_t left = group->input_begin / BM_CPU_WIDTH * BM_CPU_WIDTH;
     for (uint64_t part = 0; part < parts; part++) {
         uint64_t image = bm_cpu_tile_begin(count, parts, part);
-        const struct bm_cpu_steps steps = {.runs = 1,
-                                           .length =
-                                               bm_cpu_tile_begin(count, parts, part + 1) - image,
-                                           .a_step = stage->in.size,
-                                           .b_step = stage->out.ld};
+        uint64_t end = bm_cpu_tile_begin(count, parts, part + 1);
+        pack(work->x + image * stage->in.size + left, stage->in.size, end - image,
+             bm_padded(group->input_end) - left, packed, PACKED_INPUTS);
         for (uint64_t panel = group->panel_begin; panel < group->panel_end; panel++) {
             float *own = sums + (panel - group->panel_begin) * GROUP_FLOATS;
             uint64_t width = bm_cpu_panel_width(stage->out.channels, panel);
             uint64_t offset =
                 stage->weight + panel * BM_CPU_PANEL * stage->depth + group->input_begin * width;
-            group_tiles(work, &steps, image, group, panel, own);
+            group_tiles(work, image, end, group, panel, packed + (group->input_begin - left), own);
             if (part == parts - 1) {
                 bm_cpu_sink(work->session, offset, own, inputs * width);
             }

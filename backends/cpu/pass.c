@@ -141,6 +141,7 @@ double bm_cpu_pass_run(struct bm_session *session,
         session->pass.images = whole->images == NULL ? NULL : whole->images + done;
         session->pass.first = whole->first + done;
         session->pass.count = bm_cpu_tile_begin(whole->count, parts, i + 1) - done;
+        session->pass.begins = i == 0;
         session->pass.adds = (whole->flags & BM_SLICE_ACCUMULATE) != 0 || i > 0;
         session->pass.steps = fused && i == parts - 1;
         if (fused) {

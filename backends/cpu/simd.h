@@ -18,7 +18,7 @@
 #define BM_CPU_DEPTH UINT64_C(1024) /* of a panel that stays in the cache from tile to tile */
 #define BM_CPU_GROUP UINT64_C(4)    /* tiles whose operands stay in the first cache */
 #define BM_CPU_GROUP_STEPS UINT64_C(128)
-#define BM_CPU_GROUP_PANELS UINT64_C(4) /* that the images' inputs are used for in turn */
+#define BM_CPU_GROUP_PANELS UINT64_C(8) /* that the images' inputs are used for in turn */
 #define BM_CPU_DOT_IMAGES UINT64_C(3)
 #define BM_CPU_DOT_INPUTS UINT64_C(8)
 
@@ -108,7 +108,7 @@ static inline void bm_add_to_doubles(double *sums, bm_vector x) {
 #define BM_CPU_DEPTH UINT64_C(256) /* of a panel that stays in the cache from tile to tile */
 #define BM_CPU_GROUP UINT64_C(8)   /* tiles whose operands stay in the first cache */
 #define BM_CPU_GROUP_STEPS UINT64_C(96)
-#define BM_CPU_GROUP_PANELS UINT64_C(4)
+#define BM_CPU_GROUP_PANELS UINT64_C(8)
 #define BM_CPU_DOT_IMAGES UINT64_C(3)
 #define BM_CPU_DOT_INPUTS UINT64_C(4)
 
