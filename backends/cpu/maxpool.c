@@ -91,30 +91,49 @@ INLINE void give_back(const struct bm_cpu_stage *stage,
     }
 }
 
+static void give_back_row(
+    const struct bm_cpu_work *work, uint64_t image, int64_t row, const float *x, float *dx) {
+    const struct bm_cpu_stage *stage = work->stage;
+    uint64_t ld = stage->in.ld;
+    uint64_t at = image * stage->out.size + (uint64_t)row * stage->out.width * ld;
+    for (int64_t column = 0; column < (int64_t)stage->out.width; column++, at += ld) {
+        const struct window window = window_at(&stage->facts, row, column);
+        for (uint64_t c = 0; c < ld; c += BM_CPU_WIDTH) {
+            give_back(stage, x + c, &window, bm_load(work->dy + at + c), dx + c);
+        }
+    }
+}
+
 /* 0 where the relu of the stage below was not passed */
-static void mask_image(const struct bm_cpu_work *work, const float *x, float *dx) {
-    for (uint64_t i = 0; i < work->stage->in.size; i += BM_CPU_WIDTH) {
+static void mask(const float *x, uint64_t begin, uint64_t end, float *dx) {
+    for (uint64_t i = begin; i < end; i += BM_CPU_WIDTH) {
         bm_store(dx + i, bm_where_positive(bm_load(x + i), bm_load(dx + i)));
     }
 }
 
+/* A row of dx is cleared when the first window enters it and masked when the last has left it, so
+ * that it comes near once. */
 static void backward_image(const struct bm_cpu_work *work, uint64_t image) {
     const struct bm_cpu_stage *stage = work->stage;
     const float *x = work->x + image * stage->in.size;
-    const float *dy = work->dy + image * stage->out.size;
     float *dx = work->dx + image * stage->in.size;
-    uint64_t ld = stage->in.ld;
-    memset(dx, 0, stage->in.size * sizeof *dx);
-    for (int64_t row = 0; row < (int64_t)stage->out.height; row++) {
-        for (int64_t column = 0; column < (int64_t)stage->out.width; column++, dy += ld) {
-            const struct window window = window_at(&stage->facts, row, column);
-            for (uint64_t c = 0; c < ld; c += BM_CPU_WIDTH) {
-                give_back(stage, x + c, &window, bm_load(dy + c), dx + c);
-            }
+    uint64_t row_floats = stage->in.width * stage->in.ld;
+    uint64_t cleared = 0;
+    uint64_t masked = 0;
+    for (int64_t row = 0; row <= (int64_t)stage->out.height; row++) {
+        int32_t is_last = row == (int64_t)stage->out.height;
+        const struct window window = window_at(&stage->facts, row, 0);
+        uint64_t left = is_last ? stage->in.size : (uint64_t)window.row_begin * row_floats;
+        uint64_t entered = is_last ? stage->in.size : (uint64_t)window.row_end * row_floats;
+        memset(dx + cleared, 0, (entered - cleared) * sizeof *dx);
+        cleared = entered;
+        if (work->mask != NULL) {
+            mask(x, masked, left, dx);
+            masked = left;
         }
-    }
-    if (work->mask != NULL) {
-        mask_image(work, x, dx);
+        if (!is_last) {
+            give_back_row(work, image, row, x, dx);
+        }
     }
 }
 
