@@ -100,6 +100,9 @@ static void moments(const struct bm_cpu_work *work, uint64_t block, uint64_t beg
     for (; c + GROUP * BM_CPU_WIDTH <= end; c += GROUP * BM_CPU_WIDTH) {
         block_moments(GROUP, x + c, ld, rows, means + c, squares + c);
     }
+    for (; c + GROUP / 2 * BM_CPU_WIDTH <= end; c += GROUP / 2 * BM_CPU_WIDTH) {
+        block_moments(GROUP / 2, x + c, ld, rows, means + c, squares + c);
+    }
     for (; c < end; c += BM_CPU_WIDTH) {
         block_moments(1, x + c, ld, rows, means + c, squares + c);
     }
