@@ -8,6 +8,10 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
+/* Steps of the depth between two looks at the counters. */
+#define UNROLL_STEPS(steps) UNROLL_TEXT(GCC unroll steps)
+#define UNROLL_TEXT(text) _Pragma(#text)
+
 uint64_t bm_cpu_panel_count(uint64_t columns) {
     return (columns + BM_CPU_PANEL - 1) / BM_CPU_PANEL;
 }
@@ -93,6 +97,7 @@ INLINE void rows_tile(const uint64_t rows,
     for (uint64_t run = 0; run < a->runs; run++) {
         const float *values = a->values + run * a->run_step;
         const float *end = values + a->length;
+        UNROLL_STEPS(4)
         for (; values + chains <= end; values += chains) {
             UNROLL
             for (uint64_t n = 0; n < chains; n++) {
@@ -186,10 +191,14 @@ INLINE void outer_tile(const uint64_t rows,
     for (uint64_t run = 0; run < steps->runs; run++) {
         const float *x = a + run * steps->a_run;
         const float *y = b + run * steps->b_run;
+        UNROLL_STEPS(2)
         for (uint64_t k = 0; k < steps->length; k++, line++) {
             bm_vector column[2];
             __builtin_prefetch(x + a_ahead);
-            __builtin_prefetch(y + b_ahead);
+            UNROLL
+            for (uint64_t v = 0; v < vectors; v++) {
+                __builtin_prefetch(y + b_ahead + v * BM_CPU_WIDTH);
+            }
             fetch_line(fetch, line, lines);
             fetch_line(fetch_other, line, lines);
             UNROLL
