@@ -3,8 +3,8 @@
  * pixels the patch of an output position is kernel_height runs of kernel_width channels contiguous
  * floats, which the products walk as they lie. Taps that fall on the padding are left out: rows of
  * taps by shorter patches, columns by walking the columns of taps in groups that meet the same
- * output positions. Where pixels have gaps (a number of channels that fills no vector, a stride in
- * the gradient of the input) the image is painted into scratch first, with its padding.
+ * output positions. Where pixels fill no vector, or in the gradient of the input have gaps between
+ * them (a stride), the image is painted into scratch first, with its padding.
  */
 #include "cpu.h"
 
@@ -43,20 +43,44 @@ static struct canvas painted_gradient(const struct bm_cpu_stage *stage) {
                            .channels = (int64_t)stage->out.channels};
 }
 
-static int32_t input_has_gaps(const struct bm_cpu_stage *stage) {
-    return stage->in.ld != stage->in.channels;
+static int32_t paints_input(const struct bm_cpu_stage *stage) {
+    return stage->in.channels % BM_CPU_WIDTH != 0;
 }
 
-static int32_t gradient_has_gaps(const struct bm_cpu_stage *stage) {
+static int32_t paints_gradient(const struct bm_cpu_stage *stage) {
     return stage->out.ld != stage->out.channels || stage->facts.stride > 1;
 }
 
 uint64_t bm_cpu_convolution_scratch(const struct bm_cpu_stage *stage) {
     const struct canvas input = painted_input(stage);
     const struct canvas gradient = painted_gradient(stage);
-    uint64_t of_input = input_has_gaps(stage) ? canvas_size(&input) : 0;
-    uint64_t of_gradient = gradient_has_gaps(stage) ? canvas_size(&gradient) : 0;
+    uint64_t of_input = paints_input(stage) ? canvas_size(&input) : 0;
+    uint64_t of_gradient = paints_gradient(stage) ? canvas_size(&gradient) : 0;
     return of_input > of_gradient ? of_input : of_gradient;
+}
+
+/* Pixels of a row, `step` apart from column_begin on, as far as they are inside. */
+static void paint_row(const float *values,
+                      const struct bm_cpu_shape *shape,
+                      const struct canvas *canvas,
+                      int64_t step,
+                      int64_t column_begin,
+                      float *scratch) {
+    uint64_t channels = (uint64_t)canvas->channels;
+    int64_t width = shape->width;
+    if (step == 1 && shape->ld == channels && column_begin >= 0 &&
+        column_begin + width <= canvas->width) {
+        memcpy(scratch + column_begin * canvas->channels, values,
+               shape->width * channels * sizeof *scratch);
+        return;
+    }
+    for (int64_t c = 0; c < width; c++) {
+        int64_t column = c * step + column_begin;
+        if (column >= 0 && column < canvas->width) {
+            memcpy(scratch + column * canvas->channels, values + c * (int64_t)shape->ld,
+                   channels * sizeof *scratch);
+        }
+    }
 }
 
 /* Puts pixel (row, column) of `values` at (row step + row_begin, column step + column_begin), where
@@ -74,14 +98,8 @@ static void paint(const float *values,
         if (row < 0 || row >= canvas->height) {
             continue;
         }
-        for (int64_t c = 0; c < (int64_t)shape->width; c++) {
-            int64_t column = c * step + column_begin;
-            if (column >= 0 && column < canvas->width) {
-                memcpy(scratch + (row * canvas->width + column) * canvas->channels,
-                       values + (r * shape->width + c) * (int64_t)shape->ld,
-                       (uint64_t)canvas->channels * sizeof *scratch);
-            }
-        }
+        paint_row(values + (uint64_t)r * shape->width * shape->ld, shape, canvas, step,
+                  column_begin, scratch + row * canvas->width * canvas->channels);
     }
 }
 
@@ -91,7 +109,7 @@ static struct canvas input_canvas(const struct bm_cpu_work *work, uint64_t image
     const struct bm_cpu_stage *stage = work->stage;
     const float *x = work->x + image * stage->in.size;
     int64_t padding = stage->facts.padding;
-    if (!input_has_gaps(stage)) {
+    if (!paints_input(stage)) {
         return (struct canvas){x,       stage->in.height, stage->in.width, (int64_t)stage->in.ld,
                                padding, padding};
     }
@@ -108,7 +126,7 @@ gradient_canvas(const struct bm_cpu_work *work, uint64_t image, float *scratch) 
     const float *dy = work->dy + image * stage->out.size;
     int64_t rows = (int64_t)facts->kernel_height - 1 - facts->padding;
     int64_t columns = (int64_t)facts->kernel_width - 1 - facts->padding;
-    if (!gradient_has_gaps(stage)) {
+    if (!paints_gradient(stage)) {
         return (struct canvas){
             dy, stage->out.height, stage->out.width, (int64_t)stage->out.ld, rows, columns};
     }
@@ -362,7 +380,7 @@ static void input_gradient(void *context, uint32_t thread, uint32_t thread_count
 
 /* ---- Gradient of the parameters ---- */
 
-/* gradient[...] = or += a tile of one image */
+/* gradient[...] = or += a tile of one image, or of a part of it */
 static void add_tile(const float *tile, uint64_t count, uint32_t adds, float *gradient) {
     for (uint64_t i = 0; i < count; i += BM_CPU_WIDTH) {
         bm_vector value = bm_load(tile + i);
@@ -380,18 +398,30 @@ struct units {
 };
 
 static struct units units_of(const struct bm_cpu_stage *stage) {
-    struct units units = {.taps = input_has_gaps(stage) ? stage->facts.kernel_width : 1};
+    struct units units = {.taps = paints_input(stage) ? stage->facts.kernel_width : 1};
     units.rows = units.taps * stage->in.channels;
     units.tiles = (units.rows + BM_CPU_ROWS - 1) / BM_CPU_ROWS;
     units.count = (uint64_t)stage->facts.kernel_height * (stage->facts.kernel_width / units.taps);
     return units;
 }
 
-/* One image's gradient of tile number `index` of one panel; returns its rows and sets its first. */
+/* Rows of an image's gradient that stay in the first cache while all tiles are walked. */
+#define NEAR_BYTES (UINT64_C(32) << 10)
+
+static uint64_t strips_of(const struct bm_cpu_stage *stage) {
+    uint64_t bytes = stage->out.positions * BM_CPU_PANEL * sizeof(float);
+    uint64_t strips = (bytes + NEAR_BYTES - 1) / NEAR_BYTES;
+    return strips < stage->out.height ? strips : stage->out.height;
+}
+
+/* What tile number `index` of one panel gets from rows top_row .. end_row of one image's gradient;
+ * returns its rows and sets its first. */
 static uint64_t weight_tile(const struct bm_cpu_work *work,
                             const struct canvas *canvas,
                             const struct units *units,
                             uint64_t index,
+                            int64_t top_row,
+                            int64_t end_row,
                             const float *dy,
                             uint64_t width,
                             uint64_t *first,
@@ -410,8 +440,11 @@ static uint64_t weight_tile(const struct bm_cpu_work *work,
     int64_t column_end = 0;
     inside(stride, top, canvas->height, stage->out.height, &row_begin, &row_end);
     inside(stride, left, canvas->width, stage->out.width, &column_begin, &column_end);
+    row_begin = row_begin > top_row ? row_begin : top_row;
+    row_end = row_end < end_row ? row_end : end_row;
     const struct bm_cpu_steps steps = {
-        .runs = column_begin < column_end ? (uint64_t)(row_end - row_begin) : 0,
+        .runs =
+            column_begin < column_end && row_begin < row_end ? (uint64_t)(row_end - row_begin) : 0,
         .length = (uint64_t)(column_end - column_begin),
         .a_run = (uint64_t)(stride * canvas->width * canvas->channels),
         .b_run = stage->out.width * stage->out.ld,
@@ -426,54 +459,77 @@ static uint64_t weight_tile(const struct bm_cpu_work *work,
     return rows;
 }
 
+/* Some tiles, numbered from panel to panel, and the biases of the panels whose first is among them.
+ */
+struct tiles {
+    uint64_t of_panel;
+    uint64_t begin;
+    uint64_t end;
+    uint64_t bias_begin; /* columns */
+    uint64_t bias_end;
+};
+
+static uint64_t first_column(const struct bm_cpu_stage *stage, uint64_t of_panel, uint64_t tile) {
+    uint64_t column = (tile + of_panel - 1) / of_panel * BM_CPU_PANEL;
+    uint64_t columns = bm_padded(stage->out.channels);
+    return column < columns ? column : columns;
+}
+
+/* A strip of one image's gradient. */
+static void strip_gradient(const struct bm_cpu_work *work,
+                           const struct canvas *canvas,
+                           const struct units *units,
+                           const struct tiles *tiles,
+                           uint64_t image,
+                           uint64_t strip) {
+    const struct bm_cpu_stage *stage = work->stage;
+    struct bm_session *session = work->session;
+    float tile[BM_CPU_ROWS * BM_CPU_PANEL] __attribute__((aligned(64)));
+    const float *dy = work->dy + image * stage->out.size;
+    uint64_t strips = strips_of(stage);
+    uint64_t top = bm_cpu_tile_begin(stage->out.height, strips, strip);
+    uint64_t bottom = bm_cpu_tile_begin(stage->out.height, strips, strip + 1);
+    for (uint64_t item = tiles->begin; item < tiles->end; item++) {
+        uint64_t p = item / tiles->of_panel;
+        uint64_t width = bm_cpu_panel_width(stage->out.channels, p);
+        uint64_t first = 0;
+        uint64_t rows = weight_tile(work, canvas, units, item % tiles->of_panel, (int64_t)top,
+                                    (int64_t)bottom, dy + p * BM_CPU_PANEL, width, &first, tile);
+        uint64_t offset = stage->weight + p * BM_CPU_PANEL * stage->depth + first * width;
+        add_tile(tile, rows * width, session->pass.adds || image > 0 || strip > 0,
+                 session->gradient + offset);
+    }
+    bm_cpu_add_rows(dy + top * stage->out.width * stage->out.ld, stage->out.ld,
+                    (bottom - top) * stage->out.width, tiles->bias_begin, tiles->bias_end,
+                    stage->sums);
+}
+
 /* A tile is some inputs x a panel of outputs. A thread owns tiles and adds up their images one
- * after the other. */
-static void
-weight_gradient(const struct bm_cpu_work *work, uint32_t thread, uint32_t thread_count) {
+ * after the other, a strip at a time; dbias[o] = sum over images and positions of dy. */
+static void param_gradients(void *context, uint32_t thread, uint32_t thread_count) {
+    const struct bm_cpu_work *work = context;
     const struct bm_cpu_stage *stage = work->stage;
     struct bm_session *session = work->session;
     float *scratch = session->scratch + thread * session->scratch_count;
-    float tile[BM_CPU_ROWS * BM_CPU_PANEL] __attribute__((aligned(64)));
     const struct units units = units_of(stage);
-    uint64_t tiles = units.count * units.tiles;
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    bm_kit_split(bm_cpu_panel_count(stage->out.channels) * tiles, 1, thread, thread_count, &begin,
-                 &end);
-    for (uint64_t image = 0; image < session->pass.count && begin < end; image++) {
+    struct tiles tiles = {.of_panel = units.count * units.tiles};
+    bm_kit_split(bm_cpu_panel_count(stage->out.channels) * tiles.of_panel, 1, thread, thread_count,
+                 &tiles.begin, &tiles.end);
+    tiles.bias_begin = first_column(stage, tiles.of_panel, tiles.begin);
+    tiles.bias_end = first_column(stage, tiles.of_panel, tiles.end);
+    for (uint64_t c = tiles.bias_begin; c < tiles.bias_end; c++) {
+        stage->sums[c] = 0;
+    }
+    for (uint64_t image = 0; image < session->pass.count && tiles.begin < tiles.end; image++) {
         const struct canvas canvas = input_canvas(work, image, scratch);
-        const float *dy = work->dy + image * stage->out.size;
-        for (uint64_t item = begin; item < end; item++) {
-            uint64_t p = item / tiles;
-            uint64_t width = bm_cpu_panel_width(stage->out.channels, p);
-            uint64_t first = 0;
-            uint64_t rows = weight_tile(work, &canvas, &units, item % tiles, dy + p * BM_CPU_PANEL,
-                                        width, &first, tile);
-            uint64_t offset = stage->weight + p * BM_CPU_PANEL * stage->depth + first * width;
-            add_tile(tile, rows * width, session->pass.adds || image > 0,
-                     session->gradient + offset);
+        for (uint64_t strip = 0; strip < strips_of(stage); strip++) {
+            strip_gradient(work, &canvas, &units, &tiles, image, strip);
         }
     }
-}
-
-/* dbias[o] = sum over images and positions of dy */
-static void bias_gradient(const struct bm_cpu_work *work, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_stage *stage = work->stage;
-    struct bm_session *session = work->session;
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    bm_kit_split(bm_padded(stage->out.channels), BM_CPU_WIDTH, thread, thread_count, &begin, &end);
-    bm_cpu_sum_rows(work->dy, stage->out.ld, session->pass.count * stage->out.positions, begin, end,
-                    stage->sums);
-    for (uint64_t c = begin; c < end; c++) {
+    for (uint64_t c = tiles.bias_begin; c < tiles.bias_end; c++) {
         float *gradient = session->gradient + stage->bias + c;
         *gradient = (session->pass.adds ? *gradient : 0) + (float)stage->sums[c];
     }
-}
-
-static void param_gradients(void *context, uint32_t thread, uint32_t thread_count) {
-    weight_gradient(context, thread, thread_count);
-    bias_gradient(context, thread, thread_count);
 }
 
 void bm_cpu_convolution_backward(struct bm_cpu_work *work) {

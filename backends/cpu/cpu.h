@@ -27,7 +27,8 @@
 #define BM_CPU_NORM_ROWS UINT64_C(128)
 
 /* An activation's place: [positions][ld] floats an image, of each row the first `channels` used and
- * 0 up to whole vectors. A single position may have a gap after that, which holds anything. */
+ * 0 up to whole vectors. A single position may have a gap after that, which holds anything. The
+ * images themselves are not padded where a convolution is the first layer. */
 struct bm_cpu_shape {
     uint32_t height;
     uint32_t width;
@@ -299,8 +300,8 @@ void bm_cpu_softmax(struct bm_cpu_work *work);
 
 /* ---- sum.c ---- */
 
-/* sums[c] = sum over rows of x[row][c], for columns begin .. end, multiples of the width. */
-void bm_cpu_sum_rows(
+/* sums[c] += sum over rows of x[row][c], for columns begin .. end, multiples of the width. */
+void bm_cpu_add_rows(
     const float *x, uint64_t ld, uint64_t rows, uint64_t begin, uint64_t end, double *sums);
 
 /* ---- optimizer.c ---- */

@@ -296,7 +296,10 @@ static void bias_gradient(const struct bm_cpu_work *work, uint32_t thread, uint3
     uint64_t begin = 0;
     uint64_t end = 0;
     bm_kit_split(bm_padded(stage->out.channels), BM_CPU_WIDTH, thread, thread_count, &begin, &end);
-    bm_cpu_sum_rows(work->dy, stage->out.ld, work->session->pass.count, begin, end, stage->sums);
+    for (uint64_t c = begin; c < end; c++) {
+        stage->sums[c] = 0;
+    }
+    bm_cpu_add_rows(work->dy, stage->out.ld, work->session->pass.count, begin, end, stage->sums);
     for (uint64_t c = begin; c < end; c += BIAS_FLOATS) {
         float values[BIAS_FLOATS] __attribute__((aligned(64)));
         uint64_t count = end - c < BIAS_FLOATS ? end - c : BIAS_FLOATS;

@@ -25,7 +25,8 @@ static struct bm_cpu_shape make_shape(struct bm_kit_shape shape) {
     return made;
 }
 
-/* Images are one long row, in canonical order, if a dense layer is the first to look at them. */
+/* Images are one long row, in canonical order, if a dense layer is the first to look at them; a
+ * convolution, which paints them anyway, wants no gaps between pixels. */
 static struct bm_cpu_shape input_shape(const struct bm_kit_network *network) {
     struct bm_kit_shape shape = network->input;
     uint32_t i = 0;
@@ -36,7 +37,12 @@ static struct bm_cpu_shape input_shape(const struct bm_kit_network *network) {
     if (kind == BM_LAYER_DENSE || kind == BM_LAYER_SOFTMAX_CROSS_ENTROPY) {
         shape = (struct bm_kit_shape){(uint32_t)network->input_size, 1, 1};
     }
-    return make_shape(shape);
+    struct bm_cpu_shape made = make_shape(shape);
+    if (network->layers[0].kind == BM_LAYER_CONV2D) {
+        made.ld = made.channels;
+        made.size = made.positions * made.ld;
+    }
+    return made;
 }
 
 static uint64_t depth_of(const struct bm_cpu_stage *stage) {

@@ -31,16 +31,16 @@ INLINE void sum_block(const uint64_t vectors,
     }
 }
 
-void bm_cpu_sum_rows(
+void bm_cpu_add_rows(
     const float *x, uint64_t ld, uint64_t rows, uint64_t begin, uint64_t end, double *sums) {
-    for (uint64_t c = begin; c < end; c++) {
-        sums[c] = 0;
-    }
     for (uint64_t first = 0; first < rows; first += ROWS) {
         uint64_t last = rows - first < ROWS ? rows : first + ROWS;
         uint64_t c = begin;
         for (; c + GROUP * BM_CPU_WIDTH <= end; c += GROUP * BM_CPU_WIDTH) {
             sum_block(GROUP, x, ld, first, last, c, sums);
+        }
+        for (; c + 2 * BM_CPU_WIDTH <= end; c += 2 * BM_CPU_WIDTH) {
+            sum_block(2, x, ld, first, last, c, sums);
         }
         for (; c < end; c += BM_CPU_WIDTH) {
             sum_block(1, x, ld, first, last, c, sums);
