@@ -27,6 +27,7 @@ extern char **environ;
 
 /* How long the end of a worker may take after its pipe has closed. */
 #define END_MS_MAX 1000
+#define STOP_PAUSES_MAX 1000
 
 /* Above the descriptors that a worker gets, so that moving one there cannot overwrite another. */
 #define LOWEST_OWN_FD 10
@@ -434,9 +435,9 @@ static int ends_soon(const struct bm_worker *worker) {
 }
 
 /* The worker itself too: it may have left its group. */
-static void kill_all(const struct bm_worker *worker) {
-    (void)kill(-worker->pid, SIGKILL);
-    (void)kill(worker->pid, SIGKILL);
+static void signal_all(const struct bm_worker *worker, int number) {
+    (void)kill(-worker->pid, number);
+    (void)kill(worker->pid, number);
 }
 
 static void judge_death(struct bm_worker *worker, struct bm_verdict *verdict) {
@@ -447,7 +448,7 @@ static void judge_death(struct bm_worker *worker, struct bm_verdict *verdict) {
         return;
     }
     int ended = ends_soon(worker);
-    kill_all(worker);
+    signal_all(worker, SIGKILL);
     int state = reap(worker);
     (void)drain(worker, worker->stderr_fd);
     const char *line = last_line(worker);
@@ -564,6 +565,32 @@ static int wait_once(struct bm_worker *worker,
     return 0;
 }
 
+/* Whether all threads of the process have stopped, or it has ended; it stays to be reaped. */
+static int has_stopped(const struct bm_worker *worker) {
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)worker->pid, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid != 0;
+}
+
+/* Between two questions a worker is stopped, all its threads: those of some libraries go on
+ * spinning for a while and would take the processor from the worker whose turn it is. */
+static void let_rest(const struct bm_worker *worker) {
+    const struct timespec pause = {0, 20000};
+    if (worker->in_process || !bm_worker_running(worker)) {
+        return;
+    }
+    signal_all(worker, SIGSTOP);
+    for (int i = 0; i < STOP_PAUSES_MAX && !has_stopped(worker); i++) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static void let_run(const struct bm_worker *worker) {
+    if (!worker->in_process) {
+        signal_all(worker, SIGCONT);
+    }
+}
+
 void bm_worker_ask(struct bm_worker *worker,
                    const json_t *command,
                    double limit_s,
@@ -572,11 +599,13 @@ void bm_worker_ask(struct bm_worker *worker,
     struct bm_error error;
     *reply = NULL;
     BM_ASSERT(bm_worker_running(worker));
+    let_run(worker);
     /* A failed send means the worker is gone; the wait below finds out how. */
     (void)bm_channel_send(worker->command_fd, command, &error);
     double deadline_s = monotonic_s() + limit_s;
     while (!wait_once(worker, deadline_s, limit_s, reply, verdict)) {
     }
+    let_rest(worker);
 }
 
 /* ---- Ending ---- */
@@ -588,7 +617,7 @@ void bm_worker_stop(struct bm_worker *worker) {
         worker->pid = 0;
     }
     if (worker->pid != 0) {
-        kill_all(worker);
+        signal_all(worker, SIGKILL);
         (void)reap(worker);
     }
     close_fd(&worker->reply_fd);

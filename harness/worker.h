@@ -1,7 +1,7 @@
 /*
  * The parent's side of a worker: the program started again (exec, not fork) with one plugin to
- * load. A worker answers one question at a time; a crash, a hang, an exit or garbage becomes a
- * verdict on what was asked.
+ * load. A worker answers one question at a time and is stopped (SIGSTOP) until the next; a crash,
+ * a hang, an exit or garbage becomes a verdict on what was asked.
  */
 #ifndef BM_WORKER_H
 #define BM_WORKER_H

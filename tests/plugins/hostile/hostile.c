@@ -35,12 +35,6 @@ static void *flood_stderr(void *argument) {
     return argument;
 }
 
-static void *die_later(void *argument) {
-    (void)usleep(100000);
-    (void)raise(SIGKILL);
-    return argument;
-}
-
 static void in_thread(void *(*work)(void *argument)) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, work, NULL) != 0) {
@@ -101,8 +95,6 @@ static void misbehave(const char *how) {
         (void)puts("hello");
     } else if (strcmp(how, "megabytes") == 0) {
         write_megabytes();
-    } else if (strcmp(how, "die later") == 0) {
-        in_thread(die_later);
     } else if (strcmp(how, "end thread") == 0) {
         pthread_exit(NULL);
     }
