@@ -351,12 +351,6 @@ void bm_cpu_dense_param_gradients(struct bm_cpu_work *work) {
 
 /* ---- Few images ---- */
 
-/*
- * A thread has panels, forward and back, and with them the weights that it reads and steps: they
- * stay in its caches, and no line of them goes from one processor to another. Of the gradient of
- * the input it makes what comes from its panels; the first thread's goes to dx, the others' beside.
- * Where there are fewer panels than threads, a thread has inputs instead.
- */
 /* Of the gradient of the input a thread makes what comes from its panels; the first thread's goes
  * to dx, the others' beside. */
 static void dots(const struct bm_cpu_work *work,
@@ -391,9 +385,11 @@ static float *partial_of(const struct bm_session *session, uint32_t thread) {
 
 static void share_gradient(const struct bm_cpu_work *work, const struct bm_cpu_share *share) {
     uint64_t cuts = cuts_of(share->input_end - share->input_begin);
-    for (uint64_t panel = share->panel_begin; panel < share->panel_end; panel++) {
+    for (uint64_t p = share->panel_begin; p < share->panel_end; p += BM_CPU_GROUP_PANELS) {
+        uint64_t left = share->panel_end - p;
+        uint64_t end = left < BM_CPU_GROUP_PANELS ? share->panel_end : p + BM_CPU_GROUP_PANELS;
         for (uint64_t cut = 0; cut < cuts; cut++) {
-            cut_gradient(work, share->input_begin, share->input_end, cut, panel, panel + 1);
+            cut_gradient(work, share->input_begin, share->input_end, cut, p, end);
         }
     }
 }
