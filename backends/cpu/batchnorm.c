@@ -13,9 +13,6 @@
 
 #define GROUP UINT64_C(8) /* vectors of columns side by side */
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
-
 /* A piece of the matrix: rows and columns, these in floats and whole vectors. */
 struct area {
     uint64_t row_begin;
@@ -50,39 +47,39 @@ static void block_area(uint64_t rows, uint64_t block, struct area *area) {
 /* ---- Statistics ---- */
 
 /* Mean and sum of squared distances from it, of some rows. */
-INLINE void block_moments(const uint64_t vectors,
-                          const float *x,
-                          uint64_t ld,
-                          uint64_t rows,
-                          float *means,
-                          float *squares) {
+BM_INLINE void block_moments(const uint64_t vectors,
+                             const float *x,
+                             uint64_t ld,
+                             uint64_t rows,
+                             float *means,
+                             float *squares) {
     const bm_vector share = bm_spread(1 / (float)rows);
     bm_vector sum[GROUP];
     bm_vector mean[GROUP];
-    UNROLL
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         sum[v] = bm_nothing();
     }
     for (uint64_t row = 0; row < rows; row++) {
-        UNROLL
+        BM_UNROLL
         for (uint64_t v = 0; v < vectors; v++) {
             sum[v] = bm_add(sum[v], bm_load(x + row * ld + v * BM_CPU_WIDTH));
         }
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         mean[v] = bm_multiply(sum[v], share);
         bm_store(means + v * BM_CPU_WIDTH, mean[v]);
         sum[v] = bm_nothing();
     }
     for (uint64_t row = 0; row < rows; row++) {
-        UNROLL
+        BM_UNROLL
         for (uint64_t v = 0; v < vectors; v++) {
             bm_vector distance = bm_subtract(bm_load(x + row * ld + v * BM_CPU_WIDTH), mean[v]);
             sum[v] = bm_multiply_add(distance, distance, sum[v]);
         }
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         bm_store(squares + v * BM_CPU_WIDTH, sum[v]);
     }
@@ -188,13 +185,13 @@ static void running_statistics(const struct bm_cpu_work *work, uint64_t begin, u
 
 /* ---- Forward ---- */
 
-INLINE bm_vector normal_of(const struct bm_cpu_work *work, uint64_t at, uint64_t column) {
+BM_INLINE bm_vector normal_of(const struct bm_cpu_work *work, uint64_t at, uint64_t column) {
     bm_vector distance = bm_subtract(bm_load(work->x + at), bm_load(work->stage->mean + column));
     return bm_multiply(distance, bm_load(work->stage->inverse + column));
 }
 
 /* y = gain normal + shift */
-INLINE void
+BM_INLINE void
 normalize_rows(const struct bm_cpu_work *work, const struct area *area, const int32_t has_relu) {
     const struct bm_cpu_stage *stage = work->stage;
     const float *gain = work->session->params + stage->weight;
@@ -220,21 +217,21 @@ static void normalize(const struct bm_cpu_work *work, const struct area *area) {
 /* ---- Backward ---- */
 
 /* Sums of dy and of dy normal, of some rows. */
-INLINE void block_products(const uint64_t vectors,
-                           const struct bm_cpu_work *work,
-                           const struct area *area,
-                           uint64_t column,
-                           float *sums,
-                           float *products) {
+BM_INLINE void block_products(const uint64_t vectors,
+                              const struct bm_cpu_work *work,
+                              const struct area *area,
+                              uint64_t column,
+                              float *sums,
+                              float *products) {
     bm_vector sum[GROUP];
     bm_vector product[GROUP];
-    UNROLL
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         sum[v] = bm_nothing();
         product[v] = bm_nothing();
     }
     for (uint64_t row = area->row_begin; row < area->row_end; row++) {
-        UNROLL
+        BM_UNROLL
         for (uint64_t v = 0; v < vectors; v++) {
             uint64_t c = column + v * BM_CPU_WIDTH;
             uint64_t at = row * work->stage->out.ld + c;
@@ -243,7 +240,7 @@ INLINE void block_products(const uint64_t vectors,
             product[v] = bm_multiply_add(dy, normal_of(work, at, c), product[v]);
         }
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         bm_store(sums + column + v * BM_CPU_WIDTH, sum[v]);
         bm_store(products + column + v * BM_CPU_WIDTH, product[v]);
@@ -296,7 +293,7 @@ static void gradient_factors(const struct bm_cpu_work *work, uint64_t begin, uin
     }
 }
 
-INLINE void
+BM_INLINE void
 gradient_rows(const struct bm_cpu_work *work, const struct area *area, const int32_t is_masked) {
     const float *factor = work->stage->factors;
     const float *mean = factor + work->stage->out.ld;

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* A window cut to the image: padding never wins. */
 struct window {
     int64_t row_begin;
@@ -34,9 +32,9 @@ static struct window window_at(const struct bm_kit_layer *facts, int64_t row, in
     return window;
 }
 
-INLINE bm_vector maximum(const struct bm_cpu_stage *stage,
-                         const float *x,
-                         const struct window *window) {
+BM_INLINE bm_vector maximum(const struct bm_cpu_stage *stage,
+                            const float *x,
+                            const struct window *window) {
     int64_t ld = (int64_t)stage->in.ld;
     bm_vector best = bm_load(x + (window->row_begin * stage->in.width + window->column_begin) * ld);
     for (int64_t r = window->row_begin; r < window->row_end; r++) {
@@ -75,11 +73,11 @@ static void forward(void *context, uint32_t thread, uint32_t thread_count) {
 }
 
 /* dx[place] += dy at the first maximum in row-major order, lane by lane */
-INLINE void give_back(const struct bm_cpu_stage *stage,
-                      const float *x,
-                      const struct window *window,
-                      bm_vector dy,
-                      float *dx) {
+BM_INLINE void give_back(const struct bm_cpu_stage *stage,
+                         const float *x,
+                         const struct window *window,
+                         bm_vector dy,
+                         float *dx) {
     bm_vector best = maximum(stage, x, window);
     bm_lanes open = bm_all_lanes();
     for (int64_t r = window->row_begin; r < window->row_end; r++) {

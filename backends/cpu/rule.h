@@ -42,12 +42,12 @@ bm_cpu_direction(const struct bm_cpu_rule *rule, const float *m, const float *v)
 }
 
 /* `optimizer` is a constant wherever this is used, and rule->optimizer. */
-static inline __attribute__((always_inline)) void bm_cpu_step(const uint32_t optimizer,
-                                                              const struct bm_cpu_rule *rule,
-                                                              bm_vector g,
-                                                              float *w,
-                                                              float *m,
-                                                              float *v) {
+BM_INLINE void bm_cpu_step(const uint32_t optimizer,
+                           const struct bm_cpu_rule *rule,
+                           bm_vector g,
+                           float *w,
+                           float *m,
+                           float *v) {
     const bm_vector rate = bm_spread(rule->rate);
     const bm_vector momentum = bm_spread(rule->momentum);
     bm_vector old = bm_load(w);

@@ -9,6 +9,15 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+/* A kernel is a function whose bounds are constants where it is called: inlined there, its loops
+ * over registers unrolled. */
+#define BM_INLINE static inline __attribute__((always_inline))
+#define BM_UNROLL _Pragma("GCC unroll 16")
+
+/* Steps of a loop over the depth between two looks at its counters. */
+#define BM_UNROLL_STEPS(steps) BM_UNROLL_TEXT(GCC unroll steps)
+#define BM_UNROLL_TEXT(text) _Pragma(#text)
+
 #if defined(__AVX512F__)
 
 #define BM_CPU_ISA "avx512"

@@ -5,9 +5,6 @@
  */
 #include "rule.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
-
 /* Rows at a time; divides the width of a vector, and so every depth. */
 #define ROWS (BM_CPU_WIDTH / 2)
 
@@ -25,7 +22,7 @@ struct rows {
     float *v;
 };
 
-INLINE void step_rows(const uint32_t optimizer, const uint64_t vectors, const struct rows *of) {
+BM_INLINE void step_rows(const uint32_t optimizer, const uint64_t vectors, const struct rows *of) {
     const struct bm_cpu_rule rule = *of->rule;
     const uint64_t images = of->images;
     const uint64_t x_step = of->x_step;
@@ -37,23 +34,23 @@ INLINE void step_rows(const uint32_t optimizer, const uint64_t vectors, const st
         const float *x = of->x + row;
         const float *dy = of->dy;
         bm_vector g[ROWS][2];
-        UNROLL
+        BM_UNROLL
         for (uint64_t r = 0; r < ROWS; r++) {
             g[r][0] = g[r][1] = bm_nothing();
         }
         for (uint64_t b = 0; b < images; b++, x += x_step, dy += dy_step) {
             const bm_vector dy0 = bm_load(dy);
             const bm_vector dy1 = vectors > 1 ? bm_load(dy + BM_CPU_WIDTH) : dy0;
-            UNROLL
+            BM_UNROLL
             for (uint64_t r = 0; r < ROWS; r++) {
                 bm_vector factor = bm_spread(x[r]);
                 g[r][0] = bm_multiply_add(factor, dy0, g[r][0]);
                 g[r][1] = vectors > 1 ? bm_multiply_add(factor, dy1, g[r][1]) : dy0;
             }
         }
-        UNROLL
+        BM_UNROLL
         for (uint64_t r = 0; r < ROWS; r++) {
-            UNROLL
+            BM_UNROLL
             for (uint64_t j = 0; j < vectors; j++) {
                 bm_cpu_step(optimizer, &rule, g[r][j], w, m, v);
                 w += BM_CPU_WIDTH;

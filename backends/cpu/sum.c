@@ -4,28 +4,25 @@
 #define ROWS 128u         /* added in float32 before they go into a double */
 #define GROUP UINT64_C(8) /* vectors of columns side by side */
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
-
-INLINE void sum_block(const uint64_t vectors,
-                      const float *x,
-                      uint64_t ld,
-                      uint64_t first,
-                      uint64_t last,
-                      uint64_t column,
-                      double *sums) {
+BM_INLINE void sum_block(const uint64_t vectors,
+                         const float *x,
+                         uint64_t ld,
+                         uint64_t first,
+                         uint64_t last,
+                         uint64_t column,
+                         double *sums) {
     bm_vector sum[GROUP];
-    UNROLL
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         sum[v] = bm_nothing();
     }
     for (uint64_t row = first; row < last; row++) {
-        UNROLL
+        BM_UNROLL
         for (uint64_t v = 0; v < vectors; v++) {
             sum[v] = bm_add(sum[v], bm_load(x + row * ld + column + v * BM_CPU_WIDTH));
         }
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         bm_add_to_doubles(sums + column + v * BM_CPU_WIDTH, sum[v]);
     }

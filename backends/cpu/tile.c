@@ -5,13 +5,6 @@
  */
 #include "cpu.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
-
-/* Steps of the depth between two looks at the counters. */
-#define UNROLL_STEPS(steps) UNROLL_TEXT(GCC unroll steps)
-#define UNROLL_TEXT(text) _Pragma(#text)
-
 uint64_t bm_cpu_panel_count(uint64_t columns) {
     return (columns + BM_CPU_PANEL - 1) / BM_CPU_PANEL;
 }
@@ -28,12 +21,12 @@ uint64_t bm_cpu_panel_columns(uint64_t columns) {
 
 /* ---- Rows times a panel ---- */
 
-INLINE void finish_row(const struct bm_cpu_finish *finish,
-                       const uint64_t vectors,
-                       const bm_vector *sum,
-                       const float *mask,
-                       float *c) {
-    UNROLL
+BM_INLINE void finish_row(const struct bm_cpu_finish *finish,
+                          const uint64_t vectors,
+                          const bm_vector *sum,
+                          const float *mask,
+                          float *c) {
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         bm_vector x = sum[v];
         if (finish->bias != NULL) {
@@ -50,21 +43,21 @@ INLINE void finish_row(const struct bm_cpu_finish *finish,
 }
 
 /* sum[i][v] += a[i][k] panel[k][v] for one k */
-INLINE void rows_step(const uint64_t rows,
-                      const uint64_t vectors,
-                      const float *values,
-                      uint64_t step,
-                      const float *panel,
-                      bm_vector sum[BM_CPU_ROWS][2]) {
+BM_INLINE void rows_step(const uint64_t rows,
+                         const uint64_t vectors,
+                         const float *values,
+                         uint64_t step,
+                         const float *panel,
+                         bm_vector sum[BM_CPU_ROWS][2]) {
     bm_vector b[2];
-    UNROLL
+    BM_UNROLL
     for (uint64_t v = 0; v < vectors; v++) {
         b[v] = bm_load(panel + v * BM_CPU_WIDTH);
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t i = 0; i < rows; i++) {
         bm_vector factor = bm_spread(values[i * step]);
-        UNROLL
+        BM_UNROLL
         for (uint64_t v = 0; v < vectors; v++) {
             sum[i][v] = bm_multiply_add(factor, b[v], sum[i][v]);
         }
@@ -73,21 +66,21 @@ INLINE void rows_step(const uint64_t rows,
 
 /* With one or two rows there are too few sums to keep the multipliers busy, so every `chains`-th k
  * has sums of its own, which are added at the end. */
-INLINE void rows_tile(const uint64_t rows,
-                      const uint64_t vectors,
-                      const uint64_t chains,
-                      const struct bm_cpu_rows *a,
-                      const float *panel,
-                      const struct bm_cpu_finish *finish,
-                      float *c,
-                      uint64_t ldc) {
+BM_INLINE void rows_tile(const uint64_t rows,
+                         const uint64_t vectors,
+                         const uint64_t chains,
+                         const struct bm_cpu_rows *a,
+                         const float *panel,
+                         const struct bm_cpu_finish *finish,
+                         float *c,
+                         uint64_t ldc) {
     bm_vector sum[4][BM_CPU_ROWS][2];
     const uint64_t step = a->step;
-    UNROLL
+    BM_UNROLL
     for (uint64_t n = 0; n < chains; n++) {
-        UNROLL
+        BM_UNROLL
         for (uint64_t i = 0; i < rows; i++) {
-            UNROLL
+            BM_UNROLL
             for (uint64_t v = 0; v < vectors; v++) {
                 sum[n][i][v] = n == 0 && finish->continues ? bm_load(c + i * ldc + v * BM_CPU_WIDTH)
                                                            : bm_nothing();
@@ -97,9 +90,9 @@ INLINE void rows_tile(const uint64_t rows,
     for (uint64_t run = 0; run < a->runs; run++) {
         const float *values = a->values + run * a->run_step;
         const float *end = values + a->length;
-        UNROLL_STEPS(4)
+        BM_UNROLL_STEPS(4)
         for (; values + chains <= end; values += chains) {
-            UNROLL
+            BM_UNROLL
             for (uint64_t n = 0; n < chains; n++) {
                 rows_step(rows, vectors, values + n, step, panel, sum[n]);
                 panel += vectors * BM_CPU_WIDTH;
@@ -111,12 +104,12 @@ INLINE void rows_tile(const uint64_t rows,
         }
         panel += a->skip * vectors * BM_CPU_WIDTH;
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t i = 0; i < rows; i++) {
         const float *mask = finish->mask == NULL ? NULL : finish->mask + i * ldc;
-        UNROLL
+        BM_UNROLL
         for (uint64_t n = 1; n < chains; n++) {
-            UNROLL
+            BM_UNROLL
             for (uint64_t v = 0; v < vectors; v++) {
                 sum[0][i][v] = bm_add(sum[0][i][v], sum[n][i][v]);
             }
@@ -160,30 +153,30 @@ typedef void rows_variant(const struct bm_cpu_rows *a,
 
 #define STEPS_AHEAD 12u
 
-INLINE void fetch_line(const float *fetch, uint64_t line, uint64_t lines) {
+BM_INLINE void fetch_line(const float *fetch, uint64_t line, uint64_t lines) {
     if (fetch != NULL && line < lines) {
         __builtin_prefetch(fetch + line * 16, 1);
     }
 }
 
-INLINE void outer_tile(const uint64_t rows,
-                       const uint64_t vectors,
-                       const float *a,
-                       const float *b,
-                       const struct bm_cpu_steps *steps,
-                       uint32_t continues,
-                       const float *fetch,
-                       const float *fetch_other,
-                       float *tile) {
+BM_INLINE void outer_tile(const uint64_t rows,
+                          const uint64_t vectors,
+                          const float *a,
+                          const float *b,
+                          const struct bm_cpu_steps *steps,
+                          uint32_t continues,
+                          const float *fetch,
+                          const float *fetch_other,
+                          float *tile) {
     const uint64_t lines = (rows * vectors * BM_CPU_WIDTH + 15) / 16;
     bm_vector sum[BM_CPU_ROWS][2];
     const uint64_t ahead = steps->length > STEPS_AHEAD ? STEPS_AHEAD : 0;
     const uint64_t a_ahead = ahead * steps->a_step;
     const uint64_t b_ahead = ahead * steps->b_step;
     uint64_t line = 0;
-    UNROLL
+    BM_UNROLL
     for (uint64_t i = 0; i < rows; i++) {
-        UNROLL
+        BM_UNROLL
         for (uint64_t v = 0; v < vectors; v++) {
             sum[i][v] = continues ? bm_load(tile + (i * vectors + v) * BM_CPU_WIDTH) : bm_nothing();
         }
@@ -191,24 +184,24 @@ INLINE void outer_tile(const uint64_t rows,
     for (uint64_t run = 0; run < steps->runs; run++) {
         const float *x = a + run * steps->a_run;
         const float *y = b + run * steps->b_run;
-        UNROLL_STEPS(2)
+        BM_UNROLL_STEPS(2)
         for (uint64_t k = 0; k < steps->length; k++, line++) {
             bm_vector column[2];
             __builtin_prefetch(x + a_ahead);
-            UNROLL
+            BM_UNROLL
             for (uint64_t v = 0; v < vectors; v++) {
                 __builtin_prefetch(y + b_ahead + v * BM_CPU_WIDTH);
             }
             fetch_line(fetch, line, lines);
             fetch_line(fetch_other, line, lines);
-            UNROLL
+            BM_UNROLL
             for (uint64_t v = 0; v < vectors; v++) {
                 column[v] = bm_load(y + v * BM_CPU_WIDTH);
             }
-            UNROLL
+            BM_UNROLL
             for (uint64_t i = 0; i < rows; i++) {
                 bm_vector factor = bm_spread(x[i]);
-                UNROLL
+                BM_UNROLL
                 for (uint64_t v = 0; v < vectors; v++) {
                     sum[i][v] = bm_multiply_add(factor, column[v], sum[i][v]);
                 }
@@ -217,9 +210,9 @@ INLINE void outer_tile(const uint64_t rows,
             y += steps->b_step;
         }
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t i = 0; i < rows; i++) {
-        UNROLL
+        BM_UNROLL
         for (uint64_t v = 0; v < vectors; v++) {
             bm_store(tile + (i * vectors + v) * BM_CPU_WIDTH, sum[i][v]);
         }
@@ -288,38 +281,38 @@ void bm_cpu_tile_outer(const float *a,
 /* ---- Dot products along the rows of the weights ---- */
 
 /* sum[i][k] += y[i] row[k] for one vector of outputs; rows are `width` floats apart. */
-INLINE void dot_step(const uint64_t images,
-                     const float *rows,
-                     uint64_t width,
-                     const float *dy,
-                     uint64_t dy_step,
-                     bm_vector sum[BM_CPU_DOT_IMAGES][BM_CPU_DOT_INPUTS]) {
+BM_INLINE void dot_step(const uint64_t images,
+                        const float *rows,
+                        uint64_t width,
+                        const float *dy,
+                        uint64_t dy_step,
+                        bm_vector sum[BM_CPU_DOT_IMAGES][BM_CPU_DOT_INPUTS]) {
     bm_vector y[BM_CPU_DOT_IMAGES];
-    UNROLL
+    BM_UNROLL
     for (uint64_t i = 0; i < images; i++) {
         y[i] = bm_load(dy + i * dy_step);
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t k = 0; k < BM_CPU_DOT_INPUTS; k++) {
         bm_vector row = bm_load(rows + k * width);
-        UNROLL
+        BM_UNROLL
         for (uint64_t i = 0; i < images; i++) {
             sum[i][k] = bm_multiply_add(y[i], row, sum[i][k]);
         }
     }
 }
 
-INLINE void dot_tile(const uint64_t images,
-                     const struct bm_cpu_dot *dot,
-                     uint64_t input,
-                     const float *dy,
-                     float *dx) {
+BM_INLINE void dot_tile(const uint64_t images,
+                        const struct bm_cpu_dot *dot,
+                        uint64_t input,
+                        const float *dy,
+                        float *dx) {
     const uint64_t full = dot->columns / BM_CPU_PANEL;
     const uint64_t half = (full + 1) / 2;
     bm_vector sum[BM_CPU_DOT_IMAGES][BM_CPU_DOT_INPUTS];
-    UNROLL
+    BM_UNROLL
     for (uint64_t i = 0; i < images; i++) {
-        UNROLL
+        BM_UNROLL
         for (uint64_t k = 0; k < BM_CPU_DOT_INPUTS; k++) {
             sum[i][k] = bm_nothing();
         }
@@ -338,7 +331,7 @@ INLINE void dot_tile(const uint64_t images,
         const float *rows = dot->panels + j * dot->depth + input * BM_CPU_WIDTH;
         dot_step(images, rows, BM_CPU_WIDTH, dy + j, dot->dy_step, sum);
     }
-    UNROLL
+    BM_UNROLL
     for (uint64_t i = 0; i < images; i++) {
         bm_store_sums(dx + i * dot->dx_step + input, sum[i]);
     }
