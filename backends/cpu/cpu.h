@@ -276,7 +276,7 @@ void bm_cpu_input(struct bm_session *session);
 void bm_cpu_dense_forward(struct bm_cpu_work *work);
 void bm_cpu_dense_backward(struct bm_cpu_work *work);
 
-/* The second half of it: the gradient of the parameters, stored or stepped with. */
+/* The second half of it with many images: the gradient of the parameters, stored or stepped with. */
 void bm_cpu_dense_param_gradients(struct bm_cpu_work *work);
 
 void bm_cpu_convolution_forward(struct bm_cpu_work *work);
