@@ -276,11 +276,17 @@ void bm_cpu_input(struct bm_session *session);
 void bm_cpu_dense_forward(struct bm_cpu_work *work);
 void bm_cpu_dense_backward(struct bm_cpu_work *work);
 
-/* The second half of it with many images: the gradient of the parameters, stored or stepped with. */
+/* The second half of it with many images: the gradient of the parameters, stored or stepped with.
+ */
 void bm_cpu_dense_param_gradients(struct bm_cpu_work *work);
 
 void bm_cpu_convolution_forward(struct bm_cpu_work *work);
 void bm_cpu_convolution_backward(struct bm_cpu_work *work);
+
+/* The second half of it. */
+void bm_cpu_convolution_param_gradients(struct bm_cpu_work *work);
+
+/* Floats that a thread paints into. */
 uint64_t bm_cpu_convolution_scratch(const struct bm_cpu_stage *stage);
 
 void bm_cpu_maxpool_forward(struct bm_cpu_work *work);
