@@ -2,6 +2,7 @@
  * worker believes of it, synthetic images, and the constants of real data where it is present. */
 #include "data.h"
 #include "data_source.h"
+#include "mapping.h"
 #include "test.h"
 
 #include <fcntl.h>
@@ -361,6 +362,21 @@ static void test_sealed(void) {
     bm_dataset_close(&dataset);
 }
 
+/* From a multiple of 2 MiB on, the last part of a huge page too; a bad file is an error. */
+static void test_mapping(void) {
+    const size_t bytes = ((size_t)5 << 20) + 12345;
+    int fd = memfd_create("mapping", MFD_CLOEXEC);
+    TEST_CHECK(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+    uint8_t last = 77;
+    TEST_CHECK(pwrite(fd, &last, 1, (off_t)bytes - 1) == 1);
+    const uint8_t *mapped = bm_mapping_read(fd, bytes);
+    TEST_CHECK(mapped != NULL && (uintptr_t)mapped % ((size_t)2 << 20) == 0);
+    TEST_CHECK(mapped[0] == 0 && mapped[bytes / 2] == 0 && mapped[bytes - 1] == last);
+    TEST_CHECK(munmap((void *)(uintptr_t)mapped, bytes) == 0);
+    TEST_CHECK(close(fd) == 0);
+    TEST_CHECK(bm_mapping_read(fd, bytes) == NULL);
+}
+
 #define SEALS_ALL (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 /* Maps a copy of a good memory file in which `size` bytes at `offset` are replaced. */
@@ -526,6 +542,7 @@ int main(void) {
     test_synthetic();
     test_absurd_synthetic();
     test_sealed();
+    test_mapping();
     test_map_believes_nothing();
     test_map_of_something_else();
     test_map_checks_sources();
