@@ -329,7 +329,8 @@ static void sink_sums(const struct bm_cpu_work *work,
         for (uint64_t i = 0; i < count; i++) {
             values[i] = (float)sums[c + i];
         }
-        bm_cpu_sink(work->session, offset + c, values, count);
+        bm_cpu_sink(work->session, work->session->pass.adds, work->session->pass.steps, offset + c,
+                    values, count);
     }
 }
 
@@ -374,11 +375,18 @@ static void blocks_area(const struct bm_cpu_work *work,
                           .end = bm_padded(work->stage->out.channels)};
 }
 
-/* A row of a thread's columns should be some lines long; otherwise threads have blocks. */
+/* A thread's columns of a matrix that stay in its second cache. */
+#define NEAR_BYTES (UINT64_C(2) << 20)
+
+/* A thread has the columns that it makes and reads in the dense layers around, where a row of them
+ * is some lines long and they stay near; otherwise it has blocks, which come from far away row by
+ * row. */
 static int32_t by_columns(const struct bm_cpu_work *work) {
     uint64_t vectors = work->stage->out.ld / BM_CPU_WIDTH;
     uint64_t thread_count = work->session->core.thread_count;
-    return vectors >= GROUP * thread_count || blocks_of(rows_of(work)) < 4 * thread_count;
+    uint64_t bytes = rows_of(work) * work->stage->out.ld * sizeof(float);
+    return (vectors >= GROUP * thread_count && bytes <= NEAR_BYTES * thread_count) ||
+           blocks_of(rows_of(work)) < 4 * thread_count;
 }
 
 static void forward_columns(void *context, uint32_t thread, uint32_t thread_count) {

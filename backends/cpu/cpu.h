@@ -321,9 +321,14 @@ int32_t bm_cpu_rule_is_local(uint32_t optimizer);
  * `rest` is set. */
 void bm_cpu_apply(struct bm_session *session, const struct bm_cpu_rule *rule, uint32_t rest);
 
-/* Takes a piece of gradient, whole vectors, as session->pass says: stores it, adds it, or steps the
- * parameters with it. */
-void bm_cpu_sink(struct bm_session *session, uint64_t offset, float *values, uint64_t count);
+/* Takes a piece of gradient, whole vectors: adds what is stored, and steps the parameters with it
+ * or stores it. */
+void bm_cpu_sink(struct bm_session *session,
+                 uint32_t adds,
+                 uint32_t steps,
+                 uint64_t offset,
+                 float *values,
+                 uint64_t count);
 
 /* ---- params.c ---- */
 

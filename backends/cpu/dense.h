@@ -9,9 +9,17 @@
 /* Cuts of at most BM_CPU_GROUP tiles that some inputs are divided into. */
 uint64_t bm_cpu_dense_cuts(uint64_t inputs);
 
+/* Images begin .. end of a pass. What comes of them is added to what came of those before, and
+ * stepped with if they are the last and session->pass says so. */
+struct bm_cpu_span {
+    uint64_t begin;
+    uint64_t end;
+};
+
 /* The gradient of the weights of cut number `cut` of inputs first .. last and of at most
- * BM_CPU_GROUP_PANELS panels, stored or stepped with as session->pass says. */
+ * BM_CPU_GROUP_PANELS panels. */
 void bm_cpu_dense_cut(const struct bm_cpu_work *work,
+                      const struct bm_cpu_span *span,
                       uint64_t first,
                       uint64_t last,
                       uint64_t cut,

@@ -34,12 +34,13 @@ static float *partial_of(const struct bm_session *session, uint32_t thread) {
 }
 
 static void share_gradient(const struct bm_cpu_work *work, const struct bm_cpu_share *share) {
+    const struct bm_cpu_span span = {.end = work->session->pass.count};
     uint64_t cuts = bm_cpu_dense_cuts(share->input_end - share->input_begin);
     for (uint64_t p = share->panel_begin; p < share->panel_end; p += BM_CPU_GROUP_PANELS) {
         uint64_t left = share->panel_end - p;
         uint64_t end = left < BM_CPU_GROUP_PANELS ? share->panel_end : p + BM_CPU_GROUP_PANELS;
         for (uint64_t cut = 0; cut < cuts; cut++) {
-            bm_cpu_dense_cut(work, share->input_begin, share->input_end, cut, p, end);
+            bm_cpu_dense_cut(work, &span, share->input_begin, share->input_end, cut, p, end);
         }
     }
 }

@@ -196,14 +196,18 @@ void bm_cpu_apply(struct bm_session *session, const struct bm_cpu_rule *rule, ui
     bm_kit_pool_run(session->pool, share_steps, &work);
 }
 
-void bm_cpu_sink(struct bm_session *session, uint64_t offset, float *values, uint64_t count) {
-    const struct bm_cpu_pass *pass = &session->pass;
+void bm_cpu_sink(struct bm_session *session,
+                 uint32_t adds,
+                 uint32_t steps,
+                 uint64_t offset,
+                 float *values,
+                 uint64_t count) {
     float *gradient = session->gradient + offset;
-    for (uint64_t i = 0; pass->adds && i < count; i += BM_CPU_WIDTH) {
+    for (uint64_t i = 0; adds && i < count; i += BM_CPU_WIDTH) {
         bm_store(values + i, bm_add(bm_load(gradient + i), bm_load(values + i)));
     }
-    if (pass->steps) {
-        step_local(&pass->rule, piece_at(session, offset, values, count));
+    if (steps) {
+        step_local(&session->pass.rule, piece_at(session, offset, values, count));
         return;
     }
     for (uint64_t i = 0; i < count; i += BM_CPU_WIDTH) {
