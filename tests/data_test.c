@@ -369,10 +369,11 @@ static void test_mapping(void) {
     TEST_CHECK(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
     uint8_t last = 77;
     TEST_CHECK(pwrite(fd, &last, 1, (off_t)bytes - 1) == 1);
-    const uint8_t *mapped = bm_mapping_read(fd, bytes);
+    void *mapped = bm_mapping_read(fd, bytes);
+    const uint8_t *values = mapped;
     TEST_CHECK(mapped != NULL && (uintptr_t)mapped % ((size_t)2 << 20) == 0);
-    TEST_CHECK(mapped[0] == 0 && mapped[bytes / 2] == 0 && mapped[bytes - 1] == last);
-    TEST_CHECK(munmap((void *)(uintptr_t)mapped, bytes) == 0);
+    TEST_CHECK(values[0] == 0 && values[bytes / 2] == 0 && values[bytes - 1] == last);
+    TEST_CHECK(munmap(mapped, bytes) == 0);
     TEST_CHECK(close(fd) == 0);
     TEST_CHECK(bm_mapping_read(fd, bytes) == NULL);
 }
