@@ -12,17 +12,30 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 
 
+BATCHES_MAX = 64  # that one run takes
+
+
 def run_round(arguments, batches):
-    """{(backend, batch): median of an update in ns} of one run."""
+    """{(backend, batch): median of an update in ns} of one run over all sizes, in pieces that a run takes."""
+    found = {}
+    for begin in range(0, len(batches), BATCHES_MAX):
+        found.update(run_piece(arguments, batches[begin:begin + BATCHES_MAX]))
+    return found
+
+
+def run_piece(arguments, batches):
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "run.jsonl")
         words = [arguments.batchmark, "run", "--backend", arguments.backend, "--model", arguments.model, "--threads",
                  str(arguments.threads), "--batch", ",".join(map(str, batches)), "--cell-time", arguments.cell_time,
                  "--epoch-time", "1ms", "--time-limit", "1h", "--roofline", "none", "-o", file]
-        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        if not os.path.exists(file):
+            sys.exit(done.stderr.strip())
         with open(file) as lines:
             objects = [json.loads(line) for line in lines]
     return {(o["backend"], o["batch"]): o["update"]["median_ns"] for o in objects if o["kind"] == "cell" and o["update"]}
@@ -74,6 +87,7 @@ def main():
     figures = {}
     with open(arguments.output, "w") as out:
         out.write(json.dumps({"kind": "sweep", "schema": 1, **vars(arguments)}) + "\n")
+        out.flush()
 
         def add_rounds(what, chosen):
             for number in range(arguments.rounds):
