@@ -27,6 +27,8 @@ extern char **environ;
 
 /* How long the end of a worker may take after its pipe has closed. */
 #define END_MS_MAX 1000
+
+/* Pauses in which a worker is waited for to have stopped; one that does not goes on. */
 #define STOP_PAUSES_MAX 1000
 
 /* Above the descriptors that a worker gets, so that moving one there cannot overwrite another. */

@@ -40,6 +40,7 @@ static const struct network networks[] = {
     {"conv 7 3x3, maxpool 2, dropout 0.5, conv 9 2x2, maxpool 2 stride 1, relu, dense 4",
      {3, 9, 9},
      4},
+    {"conv 256 3x3, conv 7 3x3 pad 1, relu, dense 4", {1, 3, 3}, 4},
     {"conv 5 5x3 stride 2 pad 2, batchnorm, relu, maxpool 2 pad 1, conv 6 2x2, relu, dense 4",
      {2, 11, 10},
      4},

@@ -25,7 +25,7 @@ static struct bm_cpu_canvas painted_gradient(const struct bm_cpu_stage *stage) {
 }
 
 int32_t bm_cpu_paints_input(const struct bm_cpu_stage *stage) {
-    return stage->in.channels % BM_CPU_WIDTH != 0;
+    return stage->in.ld != stage->in.channels || stage->in.channels % BM_CPU_WIDTH != 0;
 }
 
 static int32_t paints_gradient(const struct bm_cpu_stage *stage) {
