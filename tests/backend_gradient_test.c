@@ -55,6 +55,11 @@ static const struct network small_networks[] = {
     {"dense 13, batchnorm, relu, dense 10", {1, 1, 17}, 10},
 };
 
+/* Batch norms in all places beside dense layers, for what a backend does only from a few thousand
+ * rows on. */
+static const struct network normed_network = {
+    "batchnorm, dense 13, batchnorm, relu, dense 18, relu, batchnorm, dense 10", {1, 1, 17}, 10};
+
 static const uint64_t huge_batches[] = {59999, 60000};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -296,8 +301,11 @@ test_network(const char *plugin, const struct network *network, enum bm_test_ima
 
 /* A session with room for exactly this batch, which evaluates more images than that. */
 static void test_exact_batch(const char *plugin, const struct network *network, uint64_t batch) {
-    const struct bm_test_session_spec spec = {
-        .plugin = plugin, .thread_count = 2, .batch_max = batch, .image_count = 150};
+    const struct bm_test_session_spec spec = {.plugin = plugin,
+                                              .thread_count = 2,
+                                              .batch_max = batch,
+                                              .image_count = 150,
+                                              .order_count = 150 + batch};
     struct trial trial = {.network = network, .test_count = 1};
     if (!open_trial(&trial, &spec)) {
         return;
@@ -337,6 +345,7 @@ int main(int argc, char **argv) {
         test_exact_batch(plugin, &networks[i], i % 2 == 0 ? 1 : 5);
         test_exact_batch(plugin, &networks[i], 13 + i);
     }
+    test_exact_batch(plugin, &normed_network, 5000);
     for (size_t i = 0; i < COUNT(small_networks); i++) {
         test_huge_batches(plugin, &small_networks[i], BM_TEST_BYTES);
         test_huge_batches(plugin, &small_networks[i], BM_TEST_SPARSE_BYTES);

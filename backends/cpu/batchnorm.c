@@ -361,18 +361,12 @@ static void blocks_of_thread(const struct bm_cpu_work *work,
     bm_kit_split(blocks_of(rows_of(work)), 1, thread, thread_count, begin, end);
 }
 
-/* All columns of a thread's blocks. */
-static void blocks_area(const struct bm_cpu_work *work,
-                        uint32_t thread,
-                        uint32_t thread_count,
-                        struct area *area) {
+/* All columns of some blocks. */
+static struct area blocks_area(const struct bm_cpu_work *work, uint64_t begin, uint64_t end) {
     uint64_t rows = rows_of(work);
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    blocks_of_thread(work, thread, thread_count, &begin, &end);
-    *area = (struct area){.row_begin = begin * BM_CPU_NORM_ROWS,
-                          .row_end = end * BM_CPU_NORM_ROWS < rows ? end * BM_CPU_NORM_ROWS : rows,
-                          .end = bm_padded(work->stage->out.channels)};
+    return (struct area){.row_begin = begin * BM_CPU_NORM_ROWS,
+                         .row_end = end * BM_CPU_NORM_ROWS < rows ? end * BM_CPU_NORM_ROWS : rows,
+                         .end = bm_padded(work->stage->out.channels)};
 }
 
 /* A thread's columns of a matrix that stay in its second cache. */
@@ -427,9 +421,12 @@ static void statistics_by_columns(void *context, uint32_t thread, uint32_t threa
 }
 
 static void normalize_by_blocks(void *context, uint32_t thread, uint32_t thread_count) {
-    struct area area;
-    blocks_area(context, thread, thread_count, &area);
-    normalize(context, &area);
+    const struct bm_cpu_work *work = context;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    blocks_of_thread(work, thread, thread_count, &begin, &end);
+    const struct area area = blocks_area(work, begin, end);
+    normalize(work, &area);
 }
 
 void bm_cpu_batchnorm_forward(struct bm_cpu_work *work) {
@@ -438,11 +435,13 @@ void bm_cpu_batchnorm_forward(struct bm_cpu_work *work) {
         bm_kit_pool_run(pool, forward_columns, work);
         return;
     }
-    if (!uses_running(&work->session->pass)) {
+    if (!uses_running(&work->session->pass) && !work->has_sums) {
         bm_kit_pool_run(pool, moments_by_blocks, work);
     }
     bm_kit_pool_run(pool, statistics_by_columns, work);
-    bm_kit_pool_run(pool, normalize_by_blocks, work);
+    if (!work->leaves_rows) {
+        bm_kit_pool_run(pool, normalize_by_blocks, work);
+    }
 }
 
 static void backward_columns(void *context, uint32_t thread, uint32_t thread_count) {
@@ -481,9 +480,12 @@ static void factors_by_columns(void *context, uint32_t thread, uint32_t thread_c
 }
 
 static void gradient_by_blocks(void *context, uint32_t thread, uint32_t thread_count) {
-    struct area area;
-    blocks_area(context, thread, thread_count, &area);
-    input_gradient(context, &area);
+    const struct bm_cpu_work *work = context;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    blocks_of_thread(work, thread, thread_count, &begin, &end);
+    const struct area area = blocks_area(work, begin, end);
+    input_gradient(work, &area);
 }
 
 void bm_cpu_batchnorm_backward(struct bm_cpu_work *work) {
@@ -492,9 +494,40 @@ void bm_cpu_batchnorm_backward(struct bm_cpu_work *work) {
         bm_kit_pool_run(pool, backward_columns, work);
         return;
     }
-    bm_kit_pool_run(pool, products_by_blocks, work);
+    if (!work->has_sums) {
+        bm_kit_pool_run(pool, products_by_blocks, work);
+    }
     bm_kit_pool_run(pool, factors_by_columns, work);
-    if (work->dx != NULL) {
+    if (work->dx != NULL && !work->leaves_rows) {
         bm_kit_pool_run(pool, gradient_by_blocks, work);
+    }
+}
+
+/* ---- Woven into the dense layers around ---- */
+
+/* Blocks of a thread from which on one more or less does not matter. */
+#define WOVEN_BLOCKS UINT64_C(32)
+
+int32_t bm_cpu_batchnorm_is_woven(struct bm_session *session, const struct bm_cpu_stage *stage) {
+    const struct bm_cpu_work work = {.session = session, .stage = stage};
+    return stage->out.positions == 1 && !uses_running(&session->pass) && !by_columns(&work) &&
+           blocks_of(rows_of(&work)) >= WOVEN_BLOCKS * session->core.thread_count;
+}
+
+void bm_cpu_batchnorm_sum_block(const struct bm_cpu_work *work, uint64_t block) {
+    uint64_t end = bm_padded(work->stage->out.channels);
+    if (work->dy == NULL) {
+        moments(work, block, 0, end);
+    } else {
+        products(work, block, 0, end);
+    }
+}
+
+void bm_cpu_batchnorm_make_block(const struct bm_cpu_work *work, uint64_t block) {
+    const struct area area = blocks_area(work, block, block + 1);
+    if (work->dy == NULL) {
+        normalize(work, &area);
+    } else {
+        input_gradient(work, &area);
     }
 }

@@ -23,8 +23,9 @@
  * above, the weights are transposed first. */
 #define BM_CPU_DOT_COUNT_MAX UINT64_C(32)
 
-/* Rows of a batch norm's matrix that are summed in float32 before they go into a double. */
-#define BM_CPU_NORM_ROWS UINT64_C(128)
+/* Rows of a batch norm's matrix that are summed in float32 before they go into a double; whole
+ * tiles. */
+#define BM_CPU_NORM_ROWS UINT64_C(42)
 
 /* An activation's place: [positions][ld] floats an image, of each row the first `channels` used and
  * 0 up to whole vectors. A single position may have a gap after that, which holds anything. The
@@ -151,6 +152,14 @@ struct bm_cpu_work {
     const float *dy;   /* gradient of the output, 0 where its relu was not passed */
     float *dx;         /* gradient of the input; NULL: not wanted */
     const float *mask; /* dx is 0 where this, the input, is not positive; NULL: everywhere wanted */
+
+    /* Of a batch norm woven into the dense layers around it: */
+    uint32_t has_sums;    /* the one that made its rows has summed them */
+    uint32_t leaves_rows; /* the one that reads its rows will have them made */
+    /* Of a dense layer: the batch norms whose rows it has made before it reads them, and summed
+     * after it has made them, a block at a time; NULL: none. */
+    const struct bm_cpu_work *before;
+    const struct bm_cpu_work *after;
 };
 
 /* Work of fewer multiplications than this is done by the calling thread: starting and ending the
@@ -171,12 +180,16 @@ bm_cpu_run(struct bm_session *session, bm_kit_task *task, void *context, uint64_
 /* Rows of the left operand: runs of contiguous floats, so that a row may be an image or a patch. */
 struct bm_cpu_rows {
     const float *values;
-    uint64_t step;     /* from one row to the next */
-    uint64_t runs;     /* of one row */
-    uint64_t run_step; /* from one run to the next */
-    uint64_t length;   /* of a run */
-    uint64_t skip;     /* rows of the panel to leave out after each run */
+    uint64_t step;      /* from one row to the next */
+    uint64_t runs;      /* of one row */
+    uint64_t run_step;  /* from one run to the next */
+    uint64_t length;    /* of a run */
+    uint64_t skip;      /* rows of the panel to leave out after each run */
+    const float *fetch; /* memory that will be needed next: BM_CPU_FETCH floats for each step; NULL:
+                           none */
 };
+
+#define BM_CPU_FETCH UINT64_C(4)
 
 /* What is done to a finished tile before it is stored. */
 struct bm_cpu_finish {
@@ -294,6 +307,17 @@ void bm_cpu_maxpool_backward(struct bm_cpu_work *work);
 
 void bm_cpu_batchnorm_forward(struct bm_cpu_work *work);
 void bm_cpu_batchnorm_backward(struct bm_cpu_work *work); /* dx may be dy */
+
+/* Whether, in this pass, the rows of a batch norm, one for each image, come from so far away that
+ * the dense layers around it should sum and make them, block by block, while they have them near.
+ */
+int32_t bm_cpu_batchnorm_is_woven(struct bm_session *session, const struct bm_cpu_stage *stage);
+
+/* Sums of the rows `block` BM_CPU_NORM_ROWS ..: of x or, backward, of dy. */
+void bm_cpu_batchnorm_sum_block(const struct bm_cpu_work *work, uint64_t block);
+
+/* These rows of y or, backward, of dx. */
+void bm_cpu_batchnorm_make_block(const struct bm_cpu_work *work, uint64_t block);
 
 /* In place: y is x, dx is dy. */
 void bm_cpu_relu_forward(struct bm_cpu_work *work);

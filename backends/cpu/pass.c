@@ -55,12 +55,39 @@ static float *input_of(struct bm_session *session, uint32_t index) {
     return index > 0 ? session->stages[index - 1].output : session->input;
 }
 
+/* Whether batch norm number `norm` is woven into dense layer number `dense`, beside it. */
+static int32_t is_woven(struct bm_session *session, uint32_t norm, uint32_t dense) {
+    return norm < session->stage_count && dense < session->stage_count &&
+           session->stages[norm].kind == BM_LAYER_BATCHNORM &&
+           session->stages[dense].kind == BM_LAYER_DENSE &&
+           bm_cpu_batchnorm_is_woven(session, &session->stages[norm]);
+}
+
+static struct bm_cpu_work forward_work(struct bm_session *session, uint32_t i) {
+    return (struct bm_cpu_work){
+        .session = session,
+        .stage = &session->stages[i],
+        .x = input_of(session, i),
+        .y = session->stages[i].output,
+        .dx = session->delta[0], /* of softmax, which is the end and the turning point */
+        .has_sums = (uint32_t)is_woven(session, i, i - 1),
+        .leaves_rows = (uint32_t)is_woven(session, i, i + 1),
+    };
+}
+
 static void forward(struct bm_session *session) {
     for (uint32_t i = 0; i < session->stage_count; i++) {
-        struct bm_cpu_work work = {.session = session, .stage = &session->stages[i]};
-        work.x = input_of(session, i);
-        work.y = session->stages[i].output;
-        work.dx = session->delta[0]; /* of softmax, which is the end and the turning point */
+        struct bm_cpu_work work = forward_work(session, i);
+        struct bm_cpu_work before;
+        struct bm_cpu_work after;
+        if (is_woven(session, i - 1, i)) {
+            before = forward_work(session, i - 1);
+            work.before = &before;
+        }
+        if (is_woven(session, i + 1, i)) {
+            after = forward_work(session, i + 1);
+            work.after = &after;
+        }
         forward_stage(&work);
     }
 }
@@ -80,23 +107,41 @@ static void pass_relu_below(struct bm_cpu_work *work) {
     }
 }
 
+/* Of a stage whose gradient of the output is `now`; `next` is the other place for gradients. */
+static struct bm_cpu_work
+backward_work(struct bm_session *session, uint32_t i, float *now, float *next) {
+    struct bm_cpu_work work = {.session = session, .stage = &session->stages[i]};
+    work.x = input_of(session, i);
+    work.dy = now;
+    if (i > session->first_trainable) {
+        work.dx = is_in_place(session->stages[i].kind) ? now : next;
+        work.mask = session->stages[i - 1].relu ? session->stages[i - 1].output : NULL;
+    }
+    work.has_sums = (uint32_t)is_woven(session, i, i + 1);
+    work.leaves_rows = i > session->first_trainable + 1 && is_woven(session, i, i - 1);
+    return work;
+}
+
 /* From the stage below softmax down to the lowest that has parameters, whose input gradient nobody
  * reads. */
 static void backward(struct bm_session *session) {
     float *now = session->delta[0];
     float *next = session->delta[1];
     for (uint32_t i = session->stage_count - 1; i-- > session->first_trainable;) {
-        struct bm_cpu_work work = {.session = session, .stage = &session->stages[i]};
-        int32_t in_place = is_in_place(session->stages[i].kind);
-        work.x = input_of(session, i);
-        work.dy = now;
-        if (i > session->first_trainable) {
-            work.dx = in_place ? now : next;
-            work.mask = session->stages[i - 1].relu ? session->stages[i - 1].output : NULL;
+        struct bm_cpu_work work = backward_work(session, i, now, next);
+        struct bm_cpu_work before;
+        struct bm_cpu_work after;
+        if (work.dx != NULL && is_woven(session, i + 1, i)) {
+            before = backward_work(session, i + 1, now, next);
+            work.before = &before;
+        }
+        if (work.dx != NULL && is_woven(session, i - 1, i)) {
+            after = backward_work(session, i - 1, next, now);
+            work.after = &after;
         }
         backward_stage(&work);
         pass_relu_below(&work);
-        if (!in_place) {
+        if (!is_in_place(work.stage->kind)) {
             next = now;
             now = work.dx;
         }

@@ -64,6 +64,8 @@ BM_INLINE void rows_step(const uint64_t rows,
     }
 }
 
+#define TO_SECOND_CACHE 2
+
 /* With one or two rows there are too few sums to keep the multipliers busy, so every `chains`-th k
  * has sums of its own, which are added at the end. */
 BM_INLINE void rows_tile(const uint64_t rows,
@@ -76,6 +78,9 @@ BM_INLINE void rows_tile(const uint64_t rows,
                          uint64_t ldc) {
     bm_vector sum[4][BM_CPU_ROWS][2];
     const uint64_t step = a->step;
+    const float *fetch = a->fetch == NULL ? panel : a->fetch;
+    const uint64_t advance = a->fetch == NULL ? 0 : BM_CPU_FETCH;
+    const uint32_t fetches = 2 * rows > BM_CPU_ROWS; /* shorter ones have no time for it */
     BM_UNROLL
     for (uint64_t n = 0; n < chains; n++) {
         BM_UNROLL
@@ -92,6 +97,10 @@ BM_INLINE void rows_tile(const uint64_t rows,
         const float *end = values + a->length;
         BM_UNROLL_STEPS(4)
         for (; values + chains <= end; values += chains) {
+            if (fetches) {
+                __builtin_prefetch(fetch, 0, TO_SECOND_CACHE);
+                fetch += advance;
+            }
             BM_UNROLL
             for (uint64_t n = 0; n < chains; n++) {
                 rows_step(rows, vectors, values + n, step, panel, sum[n]);
