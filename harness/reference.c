@@ -356,11 +356,32 @@ static void pool_variance(double *variance, size_t rows, size_t columns, double 
     }
 }
 
+/* Where float32 does not determine a gradient (see reference_layers.c), its elements need only be
+ * of their tensor's order of magnitude: what one batch norm more makes of its largest, 1 /
+ * sqrt(epsilon). */
+#define UNDETERMINED_SIZES (1 / sqrt(BM_BATCHNORM_EPSILON))
+
+/* The largest value of a tensor, in the exact run or a perturbed one. */
+static double tensor_size(const double *exact,
+                          const double *perturbed,
+                          uint64_t param_count,
+                          const struct bm_tensor *tensor) {
+    double size = 0;
+    for (uint64_t i = tensor->offset; i < tensor->offset + tensor->count; i++) {
+        size = fmax(size, fabs(exact[i]));
+        for (uint32_t r = 0; r < BM_REFERENCE_RUNS; r++) {
+            size = fmax(size, fabs(perturbed[r * param_count + i]));
+        }
+    }
+    return size;
+}
+
 /* The last step of the bound: the estimated variance, what the sum over the slice's images and
  * positions adds (see reference_layers.c), the division by the divisor, also as a product, and the
  * store. */
 static void finish_tensor(const struct bm_pass *pass,
                           const struct bm_tensor *tensor,
+                          const double *perturbed,
                           double *sums,
                           struct bm_reference *reference) {
     struct bm_shape shape = pass->model->output[tensor->layer];
@@ -368,10 +389,15 @@ static void finish_tensor(const struct bm_pass *pass,
     double terms = (double)pass->request->count * shape.height * shape.width;
     double last = 3 * u + BM_REFERENCE_LAMBDA * sqrt(terms) * u;
     size_t rows = rows_of(pass->model, tensor);
+    double least = FLUSHED;
+    if (pass->undetermined) {
+        least = UNDETERMINED_SIZES *
+                tensor_size(reference->gradient, perturbed, reference->param_count, tensor);
+    }
     pool_variance(reference->bound + tensor->offset, rows, tensor->count / rows, sums);
     for (uint64_t i = tensor->offset; i < tensor->offset + tensor->count; i++) {
         reference->bound[i] = pass->multiplier * sqrt(reference->bound[i]) +
-                              last * fabs(reference->gradient[i]) + FLUSHED;
+                              last * fabs(reference->gradient[i]) + least;
     }
 }
 
@@ -438,7 +464,7 @@ static void finish_gradient(const struct bm_pass *pass,
     struct bm_tensor tensors[2 * BM_MODEL_LAYER_MAX];
     uint32_t count = bm_model_tensors(pass->model, tensors, 2 * BM_MODEL_LAYER_MAX);
     for (uint32_t t = 0; t < count; t++) {
-        finish_tensor(pass, &tensors[t], runs->sums, reference);
+        finish_tensor(pass, &tensors[t], runs->gradient, runs->sums, reference);
     }
 }
 

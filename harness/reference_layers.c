@@ -64,6 +64,14 @@
  * itself and its mean, times that factor squared. (One run of each agrees: behind the batch norms
  * of f1 and of c1's convolutions the errors are 0.8 to 1.0 of this sigma in the mean.)
  *
+ * Two images. A batch norm of two values is all but the sign of their difference: where that is
+ * near 0 it multiplies errors by 1 / sqrt(epsilon) = 316, a few layers of them by as much each,
+ * until the values behind them are not determined by float32 at all, and with them the gradient: no
+ * small error is left that could be carried or sampled. That is so where sigma is as large as
+ * the deviation of a batch norm's channels (in f1 with two images 71 times it at the last one, with
+ * three a thousandth, with eight a fifty-thousandth). Then an element need only be of its tensor's
+ * order of magnitude: see finish_tensor.
+ *
  * What the sum over the slice adds at its end is K u^2 sum^2 again, at lambda = 8: see
  * finish_tensor.
  */
@@ -1167,6 +1175,23 @@ static double channel_spread(const struct channel *of) {
     return sum / of->count;
 }
 
+/* Whether sigma is as large as the deviations, in the mean square over the channels: then a
+ * calculation with small errors says nothing. A single value is a constant. */
+static void judge_norm(const struct call *call) {
+    const struct bm_norm *norm = &call->pass->norm[call->index];
+    double sum = 0;
+    if (channel_of(call, 0).count <= 1) {
+        return;
+    }
+    for (size_t c = 0; c < call->in.channels; c++) {
+        struct channel of = channel_of(call, c);
+        sum += channel_spread(&of) * square(norm->inverse[c]);
+    }
+    if (sum > call->in.channels) {
+        call->pass->undetermined = 1;
+    }
+}
+
 /* What a channel's values have in common. */
 struct norm_channel {
     double gain;
@@ -1456,6 +1481,9 @@ void bm_reference_forward(struct bm_pass *pass, uint32_t layer) {
         break;
     case BM_LAYER_BATCHNORM:
         bm_reference_parallel(threads, call.in.channels, 8, norm_forward, &call);
+        if (pass->bounded && pass->run == 0 && !uses_running(pass)) {
+            judge_norm(&call);
+        }
         break;
     case BM_LAYER_RELU:
         bm_reference_parallel(threads, images, 16, relu_forward, &call);

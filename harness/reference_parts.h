@@ -89,6 +89,7 @@ struct bm_pass {
     uint32_t run;             /* 0: the exact run; 1 .. BM_REFERENCE_RUNS: a perturbed one */
     uint32_t part;            /* number of the part of the slice that this pass holds */
     double multiplier;        /* of the runs' errors in the bound */
+    uint32_t undetermined;    /* float32 does not determine what comes behind a batch norm */
     uint32_t complete;        /* this pass holds all images of the slice */
     uint64_t image_count;     /* distinct images of this pass */
     uint64_t slice_count;     /* images of the slice, repetitions counted, over all passes */
