@@ -86,7 +86,8 @@ def main():
     backends = arguments.backend.split(",")
     figures = {}
     with open(arguments.output, "w") as out:
-        out.write(json.dumps({"kind": "sweep", "schema": 1, **vars(arguments)}) + "\n")
+        settings = {key: value for key, value in vars(arguments).items() if key not in ("output", "plot")}
+        out.write(json.dumps({"kind": "sweep", "schema": 1, **settings}) + "\n")
         out.flush()
 
         def add_rounds(what, chosen):
