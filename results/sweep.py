@@ -20,11 +20,9 @@ BATCHES_MAX = 64  # that one run takes
 
 
 def run_round(arguments, batches):
-    """{(backend, batch): median of an update in ns} of one run over all sizes, in pieces that a run takes."""
-    found = {}
+    """Runs over all sizes, as many at a time as a run takes: ((backend, batch), median of an update in ns) one by one."""
     for begin in range(0, len(batches), BATCHES_MAX):
-        found.update(run_piece(arguments, batches[begin:begin + BATCHES_MAX]))
-    return found
+        yield from sorted(run_piece(arguments, batches[begin:begin + BATCHES_MAX]).items())
 
 
 def run_piece(arguments, batches):
@@ -92,11 +90,11 @@ def main():
 
         def add_rounds(what, chosen):
             for number in range(arguments.rounds):
-                for (backend, batch), ns in sorted(run_round(arguments, chosen).items()):
+                for (backend, batch), ns in run_round(arguments, chosen):
                     figures.setdefault((backend, batch), []).append(ns)
                     out.write(json.dumps({"kind": what, "round": number, "backend": backend, "batch": batch,
                                           "median_ns": ns}) + "\n")
-                out.flush()
+                    out.flush()
 
         add_rounds("round", batches)
         before = {backend: inversions(figures, backend, batches, arguments.limit) for backend in backends}

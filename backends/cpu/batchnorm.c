@@ -369,6 +369,14 @@ static struct area blocks_area(const struct bm_cpu_work *work, uint64_t begin, u
                          .end = bm_padded(work->stage->out.channels)};
 }
 
+static struct area
+area_of_thread(const struct bm_cpu_work *work, uint32_t thread, uint32_t thread_count) {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    blocks_of_thread(work, thread, thread_count, &begin, &end);
+    return blocks_area(work, begin, end);
+}
+
 /* A thread's columns of a matrix that stay in its second cache. */
 #define NEAR_BYTES (UINT64_C(2) << 20)
 
@@ -421,12 +429,8 @@ static void statistics_by_columns(void *context, uint32_t thread, uint32_t threa
 }
 
 static void normalize_by_blocks(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    blocks_of_thread(work, thread, thread_count, &begin, &end);
-    const struct area area = blocks_area(work, begin, end);
-    normalize(work, &area);
+    const struct area area = area_of_thread(context, thread, thread_count);
+    normalize(context, &area);
 }
 
 void bm_cpu_batchnorm_forward(struct bm_cpu_work *work) {
@@ -480,12 +484,8 @@ static void factors_by_columns(void *context, uint32_t thread, uint32_t thread_c
 }
 
 static void gradient_by_blocks(void *context, uint32_t thread, uint32_t thread_count) {
-    const struct bm_cpu_work *work = context;
-    uint64_t begin = 0;
-    uint64_t end = 0;
-    blocks_of_thread(work, thread, thread_count, &begin, &end);
-    const struct area area = blocks_area(work, begin, end);
-    input_gradient(work, &area);
+    const struct area area = area_of_thread(context, thread, thread_count);
+    input_gradient(context, &area);
 }
 
 void bm_cpu_batchnorm_backward(struct bm_cpu_work *work) {
