@@ -104,10 +104,11 @@ static json_t *check_json(const struct bm_cell *cell) {
         return json_pack("{s:s, s:n, s:n}", "status", "untested", "max_error", "bound");
     }
     int wrong = cell->verdict.kind == BM_VERDICT_WRONG;
-    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "status", wrong ? "wrong" : "ok",
-                     "max_error", cell->check_error, "bound", cell->check_bound, "ratio",
-                     cell->check_ratio, "gradient_ratio", cell->gradient_ratio, "apply_ratio",
-                     cell->apply_ratio, "update_ratio", cell->update_ratio);
+    return json_pack("{s:s, s:b, s:f, s:f, s:f, s:f, s:f, s:f}", "status", wrong ? "wrong" : "ok",
+                     "determined", (int)cell->is_determined, "max_error", cell->check_error,
+                     "bound", cell->check_bound, "ratio", cell->check_ratio, "gradient_ratio",
+                     cell->gradient_ratio, "apply_ratio", cell->apply_ratio, "update_ratio",
+                     cell->update_ratio);
 }
 
 /* Why a cell has no bound; NULL if it has one. */

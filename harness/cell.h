@@ -68,6 +68,7 @@ struct bm_cell {
     struct bm_verdict mishap; /* what ended the timing of a cell whose numbers so far are good; kind
                                  OK: nothing */
     uint32_t checked;
+    uint32_t is_determined; /* 0: of the gradient float32 gives the order of magnitude only */
     double check_ratio;
     double check_error;
     double check_bound;

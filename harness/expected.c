@@ -15,6 +15,7 @@
 
 struct file_entry {
     uint64_t batch;
+    uint64_t is_undetermined;
     double loss;
     double loss_bound;
 };
@@ -82,6 +83,7 @@ static void add_slice(struct bm_reference *sum, struct bm_reference *slice) {
         sum->gradient[i] += slice->gradient[i];
         sum->bound[i] += slice->bound[i];
     }
+    sum->is_undetermined |= slice->is_undetermined;
     sum->loss += slice->loss;
     sum->loss_bound += slice->loss_bound;
     /* The statistics of the last slice already hold those before it. */
@@ -173,7 +175,8 @@ static int32_t add_entry(const struct bm_expected_request *request,
         status = store(fd, header, index, &reference, error);
     }
     if (status == BM_STATUS_OK) {
-        header->entry[index] = (struct file_entry){batch, reference.loss, reference.loss_bound};
+        header->entry[index] = (struct file_entry){batch, reference.is_undetermined, reference.loss,
+                                                   reference.loss_bound};
         header->entry_count++;
     }
     bm_reference_free(&reference);
@@ -244,6 +247,7 @@ view_entry(const struct file_header *header, uint32_t index, struct bm_expected_
     const char *bytes = (const char *)(header + 1) + index * entry_bytes(header);
     const double *values = (const double *)(const void *)bytes;
     entry->batch = header->entry[index].batch;
+    entry->is_undetermined = header->entry[index].is_undetermined;
     entry->loss = header->entry[index].loss;
     entry->loss_bound = header->entry[index].loss_bound;
     entry->gradient = values;

@@ -25,6 +25,7 @@ struct bm_expected_request {
 /* The mapped results of one batch size; pointers live as long as the mapping. */
 struct bm_expected_entry {
     uint64_t batch;
+    uint64_t is_undetermined; /* as in struct bm_reference, of any slice */
     double loss;
     double loss_bound;
     const double *gradient;

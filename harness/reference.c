@@ -559,6 +559,7 @@ static int32_t compute(struct memory *memory,
     }
     estimate_gradient(&pass, &runs, reference);
     finish_gradient(&pass, &runs, reference);
+    reference->is_undetermined = pass.undetermined;
     finish_statistics(&pass, &runs, reference);
     finish_loss(&pass, &runs, reference);
     return BM_STATUS_OK;

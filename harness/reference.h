@@ -31,8 +31,9 @@ struct bm_reference_request {
 struct bm_reference {
     uint64_t param_count;
     uint64_t statistics_count;
-    double *gradient; /* canonical layout */
-    double *bound;    /* |backend - gradient| <= bound for each element */
+    uint32_t is_undetermined; /* float32 gives no more than the order of magnitude */
+    double *gradient;         /* canonical layout */
+    double *bound;            /* |backend - gradient| <= bound for each element */
     double loss;
     double loss_bound;
     double *statistics; /* running statistics after the call, and their bound */

@@ -289,6 +289,7 @@ report(const struct bm_schedule *schedule, const struct bm_cell *cell, const cha
 
 static void note_check(struct bm_cell *cell, const json_t *reply) {
     cell->checked = 1;
+    cell->is_determined = json_is_true(json_object_get(reply, "determined"));
     cell->check_ratio = json_number_value(json_object_get(reply, "ratio"));
     cell->check_error = json_number_value(json_object_get(reply, "max_error"));
     cell->gradient_ratio = json_number_value(json_object_get(reply, "gradient_ratio"));

@@ -288,6 +288,7 @@ static int32_t do_check(struct server *server, json_t *reply, struct bm_error *e
     (void)json_object_set_new(reply, "apply_ratio", finite_json(result.apply_ratio));
     (void)json_object_set_new(reply, "update_ratio", finite_json(result.update_ratio));
     (void)json_object_set_new(reply, "update_ns", json_real(result.update_ns));
+    (void)json_object_set_new(reply, "determined", json_boolean(!entry->is_undetermined));
     forget_check(server);
     return BM_STATUS_OK;
 }

@@ -595,6 +595,9 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
                 (void)fprintf(stream, ", largest gradient error %.2g of its bound",
                               number_of(check, "gradient_ratio"));
             }
+            if (json_is_false(json_object_get(check, "determined"))) {
+                (void)fputs(" (float32 determines no more than its order of magnitude)", stream);
+            }
             if (json_is_object(update) &&
                 !json_is_true(json_object_get(cell, "computes_nothing"))) {
                 (void)fprintf(stream, "; %.0f rounds, stopped: %s; %.2f GFLOP/s",
