@@ -291,14 +291,11 @@ int32_t bm_set_names(const struct bm_assignment *a, struct bm_error *error) {
 
 #define BACKEND_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
-/* NAME or NAME:DEVICE */
+/* NAME or NAME:DEVICE, a number or a part of a name */
 static int32_t is_backend(const char *name) {
     size_t length = strspn(name, BACKEND_LETTERS);
-    if (length == 0 || name[length] == '\0') {
-        return length > 0;
-    }
-    uint64_t device = 0;
-    return name[length] == ':' && bm_parse_number(name + length + 1, 0, UINT32_MAX, &device);
+    return length > 0 &&
+           (name[length] == '\0' || (name[length] == ':' && name[length + 1] != '\0'));
 }
 
 int32_t bm_set_backends(const struct bm_assignment *a, struct bm_error *error) {

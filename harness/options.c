@@ -28,8 +28,8 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "settings of yours, stronger than the preset; keys are the names of these options"},
     {.name = "backend", .value = "NAMES", .letter = 'b', .commands = RUN,
      .set = bm_set_backends, FIELD(backend),
-     .help = "backends, or backend:device, as `batchmark list` prints them (default: all found, "
-             "software devices left out)"},
+     .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
+             "its name or UUID (default: all found, software devices left out)"},
     {.name = "plugin", .value = "FILE", .commands = RUN | BM_COMMAND_LIST,
      .set = bm_set_paths, FIELD(plugin),
      .help = "one more plugin, a shared object bm_NAME.so; may be repeated"},

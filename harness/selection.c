@@ -1,42 +1,69 @@
 #include "selection.h"
 
 #include "error.h"
+#include "option_table.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* "vulkan:1" is plugin vulkan, device 1; "vulkan" is all its devices. */
+/* "vulkan" is plugin vulkan with all its devices, "vulkan:1" its device 1, "vulkan:h200" those that
+ * have this in their name or UUID. */
 struct wanted {
     char name[BM_NAME_SIZE];
-    int32_t device; /* -1: all */
+    char device[BM_NAME_SIZE]; /* empty: all */
 };
 
 static struct wanted parse_wanted(const char *text) {
-    struct wanted wanted = {.device = -1};
-    const char *colon = strrchr(text, ':');
-    size_t length = colon == NULL ? strlen(text) : (size_t)(colon - text);
+    struct wanted wanted = {.device = ""};
+    size_t length = strcspn(text, ":");
     (void)snprintf(wanted.name, sizeof wanted.name, "%.*s", (int)length, text);
-    if (colon != NULL) {
-        wanted.device = (int32_t)strtol(colon + 1, NULL, 10);
+    if (text[length] == ':') {
+        (void)snprintf(wanted.device, sizeof wanted.device, "%s", text + length + 1);
     }
     return wanted;
 }
 
-/* 0: not wanted, 1: wanted because nothing was named, 2: named. *device -1: all of its devices. */
-static int32_t is_wanted(const struct bm_options *options, const char *name, int32_t device) {
-    if (options->backend.count == 0) {
+static int32_t
+has_device(const struct wanted *wanted, const char *name, size_t device, const json_t *info) {
+    uint64_t number = 0;
+    const char *own_name = json_string_value(json_object_get(info, "name"));
+    const char *uuid = json_string_value(json_object_get(info, "uuid"));
+    if (strcmp(wanted->name, name) != 0) {
+        return 0;
+    }
+    if (wanted->device[0] == '\0') {
         return 1;
     }
+    if (bm_parse_number(wanted->device, 0, UINT32_MAX, &number)) {
+        return number == device;
+    }
+    return (own_name != NULL && strcasestr(own_name, wanted->device) != NULL) ||
+           (uuid != NULL && strcasestr(uuid, wanted->device) != NULL);
+}
+
+/* Whether the plugin is to be asked for its devices. */
+static int32_t is_wanted(const struct bm_options *options, const char *name) {
     for (uint32_t i = 0; i < options->backend.count; i++) {
         struct wanted wanted = parse_wanted(options->backend.names[i]);
-        if (strcmp(wanted.name, name) == 0 &&
-            (device < 0 || wanted.device < 0 || wanted.device == device)) {
-            return 2;
+        if (strcmp(wanted.name, name) == 0) {
+            return 1;
         }
     }
-    return 0;
+    return options->backend.count == 0;
+}
+
+/* The place where a device was named; options->backend.count: nowhere. */
+static uint32_t
+place_of(const struct bm_options *options, const char *name, size_t device, const json_t *info) {
+    for (uint32_t i = 0; i < options->backend.count; i++) {
+        struct wanted wanted = parse_wanted(options->backend.names[i]);
+        if (has_device(&wanted, name, device, info)) {
+            return i;
+        }
+    }
+    return options->backend.count;
 }
 
 static void leave_out(struct bm_selection *selection, const char *format, ...)
@@ -74,13 +101,13 @@ add_devices(const struct bm_options *options, struct bm_selection *selection, ui
     size_t device;
     const json_t *info;
     json_array_foreach(devices, device, info) {
-        int32_t wanted = is_wanted(options, file->name, (int32_t)device);
+        int32_t named = place_of(options, file->name, device, info) < options->backend.count;
         uint32_t software = json_integer_value(json_object_get(info, "kind")) ==
                             (json_int_t)BM_DEVICE_KIND_SOFTWARE;
-        if (wanted == 1 && software) {
+        if (options->backend.count == 0 && software) {
             leave_out(selection, "%s:%zu (a software device, runs only when named)", file->name,
                       device);
-        } else if (wanted != 0 && selection->row_count < BM_ROW_MAX) {
+        } else if ((named || options->backend.count == 0) && selection->row_count < BM_ROW_MAX) {
             struct bm_row *row = add_row(options, selection, index);
             row->device = info;
             row->device_index = (uint32_t)device;
@@ -94,6 +121,22 @@ add_devices(const struct bm_options *options, struct bm_selection *selection, ui
     }
 }
 
+/* Whether one of the plugin's devices is meant; a plugin that did not answer is no reason to doubt.
+ */
+static int32_t finds_device(const struct wanted *wanted, const char *name, const json_t *reply) {
+    size_t device;
+    const json_t *info;
+    if (reply == NULL || wanted->device[0] == '\0') {
+        return 1;
+    }
+    json_array_foreach(json_object_get(reply, "devices"), device, info) {
+        if (has_device(wanted, name, device, info)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int32_t check_named(const struct bm_options *options,
                            const struct bm_selection *selection,
                            struct bm_error *error) {
@@ -101,18 +144,16 @@ static int32_t check_named(const struct bm_options *options,
         struct wanted wanted = parse_wanted(options->backend.names[i]);
         char known[256] = "";
         int32_t found = 0;
-        int32_t device_found = wanted.device < 0;
+        int32_t device_found = 0;
         for (uint32_t k = 0; k < selection->plugins.count; k++) {
             const struct bm_plugin_file *file = &selection->plugins.file[k];
             size_t used = strlen(known);
             (void)snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "",
                            file->name);
             if (strcmp(file->name, wanted.name) == 0 && !file->shadowed) {
-                const json_t *reply = selection->plugins.answer[k].reply;
                 found = 1;
                 device_found |=
-                    reply == NULL ||
-                    (size_t)wanted.device < json_array_size(json_object_get(reply, "devices"));
+                    finds_device(&wanted, file->name, selection->plugins.answer[k].reply);
             }
         }
         if (!found) {
@@ -120,23 +161,26 @@ static int32_t check_named(const struct bm_options *options,
                            known[0] == '\0' ? "no plugins at all" : known, wanted.name);
         }
         if (!device_found) {
-            return bm_fail(error, BM_STATUS_INVALID, "--backend: %s has no device %d", wanted.name,
-                           wanted.device);
+            return bm_fail(error, BM_STATUS_INVALID,
+                           "--backend: expected a number, or part of the name or UUID, of a device "
+                           "of %s (see `batchmark list`), found \"%s\"",
+                           wanted.name, wanted.device);
         }
     }
     return BM_STATUS_OK;
 }
 
-/* Where the user named a row's backend; 0 for all where nothing was named. */
+/* Where the user named a row's backend; the same for all where nothing was named. */
 static uint32_t rank_of(const struct bm_options *options, const struct bm_row *row) {
+    if (row->device != NULL) {
+        return place_of(options, row->file->name, row->device_index, row->device);
+    }
     for (uint32_t i = 0; i < options->backend.count; i++) {
-        struct wanted wanted = parse_wanted(options->backend.names[i]);
-        if (strcmp(wanted.name, row->file->name) == 0 &&
-            (wanted.device < 0 || (uint32_t)wanted.device == row->device_index)) {
+        if (strcmp(parse_wanted(options->backend.names[i]).name, row->file->name) == 0) {
             return i;
         }
     }
-    return 0;
+    return options->backend.count;
 }
 
 /* Rows in the order in which they were named (insertion sort: stable, and there are few). */
@@ -162,7 +206,7 @@ int32_t bm_selection_make(const struct bm_options *options,
         return status;
     }
     for (uint32_t i = 0; i < plugins->count; i++) {
-        if (plugins->file[i].shadowed || !is_wanted(options, plugins->file[i].name, -1)) {
+        if (plugins->file[i].shadowed || !is_wanted(options, plugins->file[i].name)) {
             continue;
         }
         bm_discover_ask(options, plugins, i);

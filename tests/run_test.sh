@@ -100,7 +100,17 @@ expect 2 'expected a number' "$program" run --batch x
 expect 2 'did you mean --batch' "$program" run --bacth 1
 expect 2 '--roofline: expected one of auto, measure, none' "$program" "${small[@]}" --roofline maybe
 expect 2 '--backend: expected one of' "$program" "${small[@]}" --backend nosuch
-expect 2 'has no device 7' "$program" "${small[@]}" --backend scalar:7
+expect 2 'of a device of scalar (see `batchmark list`), found "7"' "$program" "${small[@]}" --backend scalar:7
+expect 2 'found "no such name"' "$program" "${small[@]}" --backend "scalar:no such name"
+# A device by a part of its name, in any case.
+part=$(python3 - a.jsonl <<'PYTHON'
+import json, sys
+cells = [o for o in map(json.loads, open(sys.argv[1])) if o.get("backend") == "scalar"]
+print(cells[0]["device_name"].split()[0].lower())
+PYTHON
+)
+"$program" "${small[@]}" --backend "scalar:$part" --batch 7 -o named.jsonl >named.txt 2>/dev/null
+grep -q '^scalar ' named.txt || fail "no row for a device that was named \"$part\""
 expect 2 'no such plugin' "$program" "${small[@]}" --plugin "$work/bm_none.so"
 expect 2 'expected a file bm_NAME.so' "$program" "${small[@]}" --plugin "$support/small.ini"
 expect 2 'nosuch.jsonl' "$program" run --resume nosuch.jsonl
