@@ -129,7 +129,33 @@ static void fill_session(struct bm_test_session *test) {
                    "%s", error->text);
 }
 
+/* Those of the spec, or of $BM_TEST_OPTIONS: KEY=VALUE, separated by commas. */
+static uint32_t find_options(const struct bm_test_session_spec *spec,
+                             const struct bm_option **found) {
+    static struct bm_option options[8];
+    static char text[256];
+    const char *given = getenv("BM_TEST_OPTIONS");
+    uint32_t count = 0;
+    *found = spec->option;
+    if (spec->option != NULL || given == NULL || given[0] == '\0') {
+        return spec->option != NULL;
+    }
+    TEST_CHECK(strlen(given) < sizeof text);
+    strcpy(text, given);
+    for (char *next = text; next != NULL; count++) {
+        char *key = strsep(&next, ",");
+        char *value = strchr(key, '=');
+        TEST_CHECK(value != NULL && count < sizeof options / sizeof options[0]);
+        *value = '\0';
+        options[count] = (struct bm_option){.key = key, .value = value + 1};
+    }
+    *found = options;
+    return count;
+}
+
 static void make_problem(struct bm_test_session *test, const struct bm_test_session_spec *spec) {
+    const struct bm_option *options = NULL;
+    uint32_t option_count = find_options(spec, &options);
     test->problem = (struct bm_problem){.size = sizeof test->problem,
                                         .layer_count = test->model.layer_count,
                                         .layer_stride = sizeof(struct bm_layer),
@@ -141,9 +167,9 @@ static void make_problem(struct bm_test_session *test, const struct bm_test_sess
                                         .batch_max = spec->batch_max,
                                         .seed = UINT64_C(0x123456789abcdef),
                                         .layers = test->model.layers,
-                                        .options = spec->option,
-                                        .option_count = spec->option != NULL,
-                                        .option_stride = sizeof *spec->option,
+                                        .options = options,
+                                        .option_count = option_count,
+                                        .option_stride = sizeof *options,
                                         .precision = BM_PRECISION_FLOAT32};
 }
 
