@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# What is particular to the vulkan backend: what is missing is said, software devices are named, the validation layer is
+# silent, every tile gives right results, and compiled pipelines are kept.
+set -euo pipefail
+program=$BM_TEST_PROGRAM
+support=$BM_TEST_SOURCE_DIR/tests/support
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+export XDG_CACHE_HOME=$work/cache
+
+fail() {
+    printf 'vulkan_test: %s\n' "$1" >&2
+    exit 1
+}
+
+skip() {
+    printf 'vulkan_test: skipped: %s\n' "$1"
+    exit 77
+}
+
+[ -e "$BM_TEST_PLUGIN_DIR/bm_vulkan.so" ] || skip "the backend was not built"
+
+# Without a driver the list says what was expected, and a run measures nothing.
+VK_ICD_FILENAMES=$work/none.json "$program" list >none.txt
+grep -q 'expected a Vulkan driver' none.txt || { cat none.txt >&2; fail "list does not say that there is no driver"; }
+
+"$program" list >list.txt
+grep -q 'llvmpipe.*software.*runs only when named' list.txt || skip "no software device (Debian: mesa-vulkan-drivers)"
+
+# run NAME OPTIONS...: a short run on the software device, whose checks are all well.
+run() {
+    local name=$1
+    shift
+    "$program" run --config "$support/small.ini" --backend vulkan:llvmpipe --cell-time 20ms --epoch-time 1ms \
+        --roofline none -o "$name.jsonl" "$@" >"$name.txt" 2>"$name.err" || { cat "$name.txt" "$name.err" >&2; fail "$name"; }
+    python3 - "$name.jsonl" <<'PYTHON' || fail "$name: not all cells are well"
+import json, sys
+cells = [o for o in map(json.loads, open(sys.argv[1])) if o["kind"] == "cell"]
+assert cells and all(c["status"] == "ok" and c["check"]["status"] == "ok" and c["software"] for c in cells), cells
+PYTHON
+}
+
+says() {
+    grep -q "$2" "$1.jsonl" || fail "$1: expected \"$2\" in the record"
+}
+
+run first --batch 7,5000
+says first 'family=software'
+says first 'start cold'
+run second --batch 7 --option vulkan.validate=1
+says second 'start warm'
+says second 'validate=1'
+
+# What is not the driver's data does not reach it.
+for file in cache/batchmark/vulkan-*.cache; do
+    printf 'x' | dd of="$file" bs=1 seek=30 conv=notrunc status=none
+done
+run third --batch 7
+says third 'start cold'
+
+# A software device takes its time to compile the large ones, and a sanitizer, which looks into no shader, ten times as long.
+tiles=(0 1 2 3 4)
+[ -z "$BM_TEST_SANITIZE" ] || tiles=(0 1)
+for tile in "${tiles[@]}"; do
+    run "tile$tile" --batch 3,64 --option vulkan.family=gpu --option "vulkan.tile=$tile" \
+        --hang-time 200s --time-limit 10m
+    says "tile$tile" "tile=$tile"
+done
