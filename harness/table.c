@@ -570,6 +570,17 @@ static void print_roofline(const json_t *objects, const struct layout *layout, F
     }
 }
 
+static void print_check(const json_t *check, FILE *stream) {
+    (void)fprintf(stream, "check %s", text_of(check, "status"));
+    if (json_is_number(json_object_get(check, "gradient_ratio"))) {
+        (void)fprintf(stream, ", largest gradient error %.2g of its bound",
+                      number_of(check, "gradient_ratio"));
+    }
+    if (json_is_false(json_object_get(check, "determined"))) {
+        (void)fputs(" (float32 determines no more than its order of magnitude)", stream);
+    }
+}
+
 static void
 print_verbose(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
     static const char *const series[][2] = {{"gradient", "one gradient"},
@@ -583,21 +594,13 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
     for (uint32_t row = 0; row < layout->row_count; row++) {
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
-            const json_t *check = json_object_get(cell, "check");
             const json_t *update = json_object_get(cell, "update");
             const json_t *epoch = json_object_get(cell, "epoch");
             if (cell == NULL) {
                 continue;
             }
-            (void)fprintf(stream, "%s, batch %.0f: check %s", layout->rows[row],
-                          number_of(cell, "batch"), text_of(check, "status"));
-            if (json_is_number(json_object_get(check, "gradient_ratio"))) {
-                (void)fprintf(stream, ", largest gradient error %.2g of its bound",
-                              number_of(check, "gradient_ratio"));
-            }
-            if (json_is_false(json_object_get(check, "determined"))) {
-                (void)fputs(" (float32 determines no more than its order of magnitude)", stream);
-            }
+            (void)fprintf(stream, "%s, batch %.0f: ", layout->rows[row], number_of(cell, "batch"));
+            print_check(json_object_get(cell, "check"), stream);
             if (json_is_object(update) &&
                 !json_is_true(json_object_get(cell, "computes_nothing"))) {
                 (void)fprintf(stream, "; %.0f rounds, stopped: %s; %.2f GFLOP/s",
