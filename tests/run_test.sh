@@ -100,7 +100,7 @@ expect 2 'expected a number' "$program" run --batch x
 expect 2 'did you mean --batch' "$program" run --bacth 1
 expect 2 '--roofline: expected one of auto, measure, none' "$program" "${small[@]}" --roofline maybe
 expect 2 '--backend: expected one of' "$program" "${small[@]}" --backend nosuch
-expect 2 'of a device of scalar (see `batchmark list`), found "7"' "$program" "${small[@]}" --backend scalar:7
+expect 2 'of a device of scalar' "$program" "${small[@]}" --backend scalar:7
 expect 2 'found "no such name"' "$program" "${small[@]}" --backend "scalar:no such name"
 # A device by a part of its name, in any case.
 part=$(python3 - a.jsonl <<'PYTHON'
