@@ -325,6 +325,10 @@ static void test_refused_slices(void) {
         INVALID(plugin->updates(test->session, &good, 2, &hyper, 8, &test->error));
     }
     CALL(plugin->gradient(test->session, &good, &test->error));
+    if (plugin->update != NULL) {
+        INVALID(plugin->update(test->session, &bad[0], &hyper, &test->error));
+        CALL(plugin->read_gradient(test->session, test->found, test->param_count, &test->error));
+    }
     hyper.update = 0;
     INVALID(plugin->apply(test->session, &hyper, &test->error));
     bm_test_session_destroy(test);
@@ -416,6 +420,10 @@ static void test_refused_data(void) {
     REFUSED(plugin->bind_data(test->session, BM_SPLIT_TRAIN, &data, &test->error));
     INVALID(plugin->bind_data(test->session, BM_SPLIT_COUNT, &test->data, &test->error));
     INVALID(plugin->set_order(test->session, order, 2, &test->error));
+    /* What was bound before is still there. */
+    const struct bm_slice slice = bm_test_slice(0, 8, 0, 1);
+    CALL(plugin->gradient(test->session, &slice, &test->error));
+    CALL(plugin->wait(test->session, NULL, &test->error));
     bm_test_session_destroy(test);
 }
 

@@ -47,9 +47,9 @@ says() {
 
 run first --batch 7,5000
 says first 'family=software'
-says first 'start cold'
+says first 'start=cold'
 run second --batch 7 --option vulkan.validate=1
-says second 'start warm'
+says second 'start=warm'
 says second 'validate=1'
 
 # What is not the driver's data does not reach it.
@@ -57,7 +57,7 @@ for file in cache/batchmark/vulkan-*.cache; do
     printf 'x' | dd of="$file" bs=1 seek=30 conv=notrunc status=none
 done
 run third --batch 7
-says third 'start cold'
+says third 'start=cold'
 
 # A software device takes its time to compile the large ones, and a sanitizer, which looks into no shader, ten times as long.
 tiles=(0 1 2 3 4)

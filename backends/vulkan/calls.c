@@ -215,6 +215,9 @@ int32_t bm_vulkan_updates(struct bm_session *session,
                           uint32_t hyper_stride,
                           struct bm_error *error) {
     int32_t status = bm_kit_check_updates(&session->core, slice, count, hyper, hyper_stride, error);
+    if (status == BM_STATUS_OK) {
+        session->core.has_gradient = 0;
+    }
     for (uint32_t done = 0; done < count && status == BM_STATUS_OK;) {
         uint32_t some = count - done < SUBMIT_MAX ? count - done : SUBMIT_MAX;
         struct bm_slice own;
@@ -225,7 +228,6 @@ int32_t bm_vulkan_updates(struct bm_session *session,
                              hyper_stride, error);
         done += some;
     }
-    session->core.has_gradient = 0;
     return status;
 }
 

@@ -68,9 +68,10 @@ int32_t bm_vulkan_bind_data(struct bm_session *session,
                             struct bm_error *error) {
     uint64_t values = 0;
     int32_t status = bm_kit_session_bind(&session->core, split, data, error);
-    if (status == BM_STATUS_OK) {
-        status = check_bytes(session, &session->core.data[split], &values, error);
+    if (status != BM_STATUS_OK) {
+        return status; /* what was bound still is */
     }
+    status = check_bytes(session, &session->core.data[split], &values, error);
     if (status == BM_STATUS_OK) {
         status = bm_vulkan_wait_all(&session->queue, error);
     }
@@ -82,7 +83,7 @@ int32_t bm_vulkan_bind_data(struct bm_session *session,
     if (status == BM_STATUS_OK && split == BM_SPLIT_TRAIN) {
         status = give_order(session, data->count, error);
     }
-    if (status != BM_STATUS_OK && split < BM_SPLIT_COUNT) {
+    if (status != BM_STATUS_OK) {
         session->core.data[split].size = 0;
     }
     return status;
@@ -93,7 +94,10 @@ int32_t bm_vulkan_set_order(struct bm_session *session,
                             uint64_t count,
                             struct bm_error *error) {
     int32_t status = bm_kit_session_order(&session->core, order, count, error);
-    if (status == BM_STATUS_OK && count > UINT32_MAX) {
+    if (status != BM_STATUS_OK) {
+        return status; /* the order before stays */
+    }
+    if (count > UINT32_MAX) {
         status = bm_kit_fail(error, BM_STATUS_UNSUPPORTED,
                              "order: expected at most 2^32 images, found %llu",
                              (unsigned long long)count);

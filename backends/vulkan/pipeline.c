@@ -200,9 +200,7 @@ int32_t bm_vulkan_get_pipeline(struct bm_session *session,
         return bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for a list of pipelines");
     }
     session->pipelines = grown;
-    uint64_t begin = bm_vulkan_now_ns();
     int32_t status = make_pipeline(session, kernel, pipeline, error);
-    session->pipeline_ns += bm_vulkan_now_ns() - begin;
     if (status == BM_STATUS_OK) {
         grown[session->pipeline_count++] =
             (struct bm_vulkan_pipeline){.kernel = *kernel, .handle = *pipeline};

@@ -18,14 +18,13 @@ static const char *const families[] = {"auto", "gpu", "software", NULL};
 
 static const struct bm_kit_option options[OPTION_COUNT] = {
     [VALIDATE] = {.key = "validate", .minimum = 0, .maximum = 1, .fallback = 0},
-    /* Microseconds that wait looks before it sleeps; -1: some on a GPU, none on a software device,
-     * which needs the processor itself. */
     /* Which shaders multiply; auto: by the device's kind. */
     [FAMILY] = {.key = "family", .choices = families, .fallback = FAMILY_AUTO},
-    /* The tile of a GPU's products, the smallest first; -1: by the shapes, and on a software device
-     * 0.
+    /* The tile of a GPU's products, the smallest first; -1: by the shapes, on a software device 0.
      */
     [TILE] = {.key = "tile", .minimum = -1, .maximum = BM_VULKAN_TILE_MAX, .fallback = -1},
+    /* Microseconds that wait looks before it sleeps; -1: some on a GPU, none on a software device,
+     * which needs the processor itself. */
     [SPIN] = {.key = "spin", .minimum = -1, .maximum = 1000000, .fallback = -1},
 };
 
@@ -37,7 +36,7 @@ static int32_t check_memory(const struct bm_session *session,
                             const struct bm_vulkan_facts *facts,
                             struct bm_error *error) {
     if (facts->memory_bytes > 0 && session->memory_bytes > facts->memory_bytes) {
-        return bm_kit_fail(error, BM_STATUS_NO_MEMORY,
+        return bm_kit_fail(error, BM_STATUS_UNSUPPORTED,
                            "%s: no memory for %llu bytes at batch_max %llu, found %llu",
                            facts->name, (unsigned long long)session->memory_bytes,
                            (unsigned long long)session->core.batch_max,
@@ -227,12 +226,11 @@ describe(struct bm_session *session, char *text, uint32_t capacity, struct bm_er
     (void)snprintf(text, capacity,
                    "device=%s\ndriver=%s\nprecision=%s\nfamily=%s\ntile=%d\nsubgroup=%u\nvalidate=%"
                    "d\nspin=%llu us\n"
-                   "pipelines=%u in %.1f ms, start %s\nprograms=%u\n",
+                   "start=%s\n",
                    facts->name, facts->driver, BM_PRECISION_FLOAT32,
                    session->is_tiled ? "gpu" : "software", session->tile, facts->subgroup_size,
                    (int)session->validate, (unsigned long long)session->queue.spin_ns / 1000,
-                   session->pipeline_count, (double)session->pipeline_ns / 1e6,
-                   session->cache_bytes > 0 ? "warm" : "cold", session->program_count);
+                   session->cache_bytes > 0 ? "warm" : "cold");
     return BM_STATUS_OK;
 }
 

@@ -11,7 +11,7 @@
  * that nobody else watches. */
 #define HANG_NS (UINT64_C(3600) * 1000000000)
 
-uint64_t bm_vulkan_now_ns(void) {
+static uint64_t now_ns(void) {
     struct timespec time;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
@@ -129,14 +129,14 @@ int32_t bm_vulkan_submit(struct bm_vulkan_queue *queue,
 /* VK_TIMEOUT if it was not reached while spinning. */
 static VkResult spin_until(struct bm_vulkan_queue *queue, uint64_t value) {
     const struct bm_vulkan_calls *vk = &queue->device->instance.vk;
-    uint64_t begin = bm_vulkan_now_ns();
+    uint64_t begin = now_ns();
     do {
         VkResult result =
             vk->GetSemaphoreCounterValue(queue->device->handle, queue->timeline, &queue->completed);
         if (result != VK_SUCCESS || queue->completed >= value) {
             return result;
         }
-    } while (bm_vulkan_now_ns() - begin < queue->spin_ns);
+    } while (now_ns() - begin < queue->spin_ns);
     return VK_TIMEOUT;
 }
 

@@ -59,9 +59,6 @@ int32_t bm_vulkan_fill(struct bm_vulkan_queue *queue,
                        uint32_t word,
                        struct bm_error *error);
 
-/* CLOCK_MONOTONIC */
-uint64_t bm_vulkan_now_ns(void);
-
 /* What a shader or a transfer wrote is there for all that follow in the same queue. */
 void bm_vulkan_barrier(const struct bm_vulkan_queue *queue, VkCommandBuffer buffer);
 

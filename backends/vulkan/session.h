@@ -200,7 +200,6 @@ struct bm_session {
     VkPipelineCache cache;
     struct bm_vulkan_pipeline *pipelines;
     uint32_t pipeline_count;
-    uint64_t pipeline_ns;   /* that making them has taken */
     size_t cache_bytes;     /* of compiled pipelines found from an earlier run; 0: a cold start */
     VkQueryPool timestamps; /* begin and end of the last gradient, and of the last apply */
     uint32_t timed;         /* bits: which of the two has been */
