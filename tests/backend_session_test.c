@@ -579,6 +579,43 @@ static void test_two_sessions(const char *layers) {
     }
 }
 
+/* ---- More calls than anyone keeps ---- */
+
+#define PENDING 3000u
+
+/* Gradients and steps with rates of their own, each waited for or none. */
+static void train_many(struct bm_test_session *test, int waits) {
+    CALL(test->plugin->write_params(test->session, test->params, test->param_count, &test->error));
+    for (uint64_t k = 0; k < PENDING; k++) {
+        const struct bm_slice slice = bm_test_slice(k % 200, 1, 0, k + 1);
+        const struct bm_hyper hyper =
+            bm_optimizer_defaults(BM_OPTIMIZER_SGD, 1e-4 * (double)(k % 7 + 1), k + 1);
+        CALL(test->plugin->gradient(test->session, &slice, &test->error));
+        CALL(test->plugin->apply(test->session, &hyper, &test->error));
+        if (waits) {
+            CALL(test->plugin->wait(test->session, NULL, &test->error));
+        }
+    }
+    CALL(test->plugin->read_params(test->session, test->found, test->param_count, &test->error));
+}
+
+/* Waiting changes no bit, however much is pending. */
+static void test_many_pending(void) {
+    struct bm_test_session *test = open_simple();
+    if (test == NULL) {
+        return;
+    }
+    size_t bytes = test->param_count * sizeof(float);
+    float *waited = malloc(bytes);
+    TEST_CHECK(waited != NULL);
+    train_many(test, 1);
+    memcpy(waited, test->found, bytes);
+    train_many(test, 0);
+    TEST_CHECK(memcmp(waited, test->found, bytes) == 0);
+    free(waited);
+    bm_test_session_destroy(test);
+}
+
 int main(int argc, char **argv) {
     plugin_name = bm_test_backend(argc, argv)->name;
     test_params();
@@ -601,5 +638,6 @@ int main(int argc, char **argv) {
     test_describe();
     test_two_sessions(rich);
     test_two_sessions(simple);
+    test_many_pending();
     return bm_test_backend_end();
 }
