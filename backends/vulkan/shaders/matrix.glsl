@@ -47,6 +47,8 @@ layout(push_constant, std430) uniform Push {
     uint part_rows;
 };
 
+#include "sink_gradient.glsl"
+
 // x[row, 4 d .. 4 d + 3]; the convolution's row is a position of the output.
 vec4 load_input(uint row, uint d) {
     if (!IS_CONVOLUTION) {
@@ -98,5 +100,5 @@ void store_input_gradient(uint row, uint column, vec4 value) {
 }
 
 void store_weight_gradient(uint row, uint column, vec4 value) {
-    sink_gradient(ADDS, STEPS, RULE, sink, row * OUTPUTS + column, value);
+    sink_gradient(ADDS, STEPS, RULE, row * OUTPUTS + column, value);
 }

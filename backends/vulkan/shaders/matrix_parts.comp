@@ -17,6 +17,8 @@ layout(push_constant, std430) uniform Push {
     uint count; // vectors
 };
 
+#include "sink_gradient.glsl"
+
 void main() {
     uint i = item_number();
     if (i < count) {
@@ -24,6 +26,6 @@ void main() {
         for (uint part = 1; part < PARTS; part++) {
             sum += partial.v[part * count + i];
         }
-        sink_gradient(ADDS, STEPS, RULE, sink, i, sum);
+        sink_gradient(ADDS, STEPS, RULE, i, sum);
     }
 }

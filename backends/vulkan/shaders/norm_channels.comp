@@ -27,6 +27,8 @@ layout(push_constant, std430) uniform Push {
     uint block_rows;
 };
 
+#include "sink_gradient.glsl"
+
 shared vec4 parts[gl_WorkGroupSize.x];
 
 // The sum over the invocations of the workgroup, in their order.
@@ -106,8 +108,8 @@ void backward(uint blocks, uint column) {
         facts.v[NORM_FACTOR * VECTORS + column] = sink.weights.v[column] * facts.v[NORM_INVERSE * VECTORS + column];
         facts.v[NORM_SHARE * VECTORS + column] = sum * share;
         facts.v[NORM_SLOPE * VECTORS + column] = product * share;
-        sink_gradient(ADDS, STEPS, RULE, sink, column, product);
-        sink_gradient(ADDS, STEPS, RULE, sink, VECTORS + column, sum);
+        sink_gradient(ADDS, STEPS, RULE, column, product);
+        sink_gradient(ADDS, STEPS, RULE, VECTORS + column, sum);
     }
 }
 

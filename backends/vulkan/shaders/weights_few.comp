@@ -12,7 +12,7 @@ layout(constant_id = 2) const bool STEPS = false;
 layout(constant_id = 3) const uint RULE = 0;
 layout(constant_id = 4) const uint LAYERS = 1;
 
-// struct bm_vulkan_dense of session.h.
+// struct bm_vulkan_dense of session.h. Read a member at a time: SwiftShader cannot copy a struct of addresses.
 struct Dense {
     Vectors x;
     Vectors dy;
@@ -32,22 +32,28 @@ layout(push_constant, std430) uniform Push {
     uint count;
 };
 
+#include "sink_gradient.glsl"
+
 void main() {
     uint i = item_number();
     uint begin = 0;
     for (uint l = 0; l < LAYERS; l++) {
-        Dense layer = layers.v[l];
-        if (i >= begin && i < layer.end) {
+        uint end = layers.v[l].end;
+        if (i >= begin && i < end) {
+            Vectors x = layers.v[l].x;
+            Vectors dy = layers.v[l].dy;
+            uint inputs = layers.v[l].inputs;
+            uint outputs = layers.v[l].outputs;
             uint own = i - begin;
-            uint row = own / layer.outputs;
-            uint column = own % layer.outputs;
+            uint row = own / outputs;
+            uint column = own % outputs;
             vec4 sum = vec4(0);
             for (uint b = 0; b < count; b++) {
-                float x = row < 4 * layer.inputs ? layer.x.v[b * layer.inputs + row / 4][row % 4] : 1;
-                sum = fma(vec4(x), layer.dy.v[b * layer.outputs + column], sum);
+                float left = row < 4 * inputs ? x.v[b * inputs + row / 4][row % 4] : 1;
+                sum = fma(vec4(left), dy.v[b * outputs + column], sum);
             }
-            sink_gradient(ADDS, STEPS, RULE, sink, layer.weight + own, sum);
+            sink_gradient(ADDS, STEPS, RULE, layers.v[l].weight + own, sum);
         }
-        begin = layer.end;
+        begin = end;
     }
 }
