@@ -289,7 +289,8 @@ test_network(const char *plugin, const struct network *network, enum bm_test_ima
                                               .image_count = 150,
                                               .images = images,
                                               .order_count = 1100};
-    struct trial trial = {.network = network, .test_count = THREADS_MAX};
+    struct trial trial = {.network = network,
+                          .test_count = bm_test_thread_counts(plugin, THREADS_MAX)};
     if (!open_trial(&trial, &spec)) {
         return;
     }
@@ -330,7 +331,8 @@ test_huge_batches(const char *plugin, const struct network *network, enum bm_tes
                                               .image_count = 600,
                                               .images = images,
                                               .order_count = 60000};
-    struct trial trial = {.network = network, .test_count = THREADS_MAX};
+    struct trial trial = {.network = network,
+                          .test_count = bm_test_thread_counts(plugin, THREADS_MAX)};
     if (!open_trial(&trial, &spec)) {
         return;
     }

@@ -317,7 +317,7 @@ static void test_rule(const char *plugin, const struct network *network, uint32_
     TEST_CHECK(zeroed != NULL);
     test_zero_norm(zeroed, optimizer);
     bm_test_session_destroy(zeroed);
-    for (uint32_t threads = 1; threads <= 3; threads++) {
+    for (uint32_t threads = 1; threads <= bm_test_thread_counts(plugin, 3); threads++) {
         test_bits(plugin, network, optimizer, threads);
     }
 }

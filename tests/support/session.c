@@ -28,6 +28,14 @@ const struct bm_plugin *bm_test_backend(int argc, char **argv) {
     return plugin;
 }
 
+uint32_t bm_test_thread_counts(const char *plugin, uint32_t most) {
+    struct bm_device_info info = {.size = sizeof info};
+    struct bm_error error;
+    TEST_CHECK_MSG(bm_test_plugin(plugin)->device_info(0, &info, &error) == BM_STATUS_OK, "%s",
+                   error.text);
+    return info.kind == BM_DEVICE_KIND_CPU ? most : 1;
+}
+
 /* Sessions asked for and made, for bm_test_backend_end. */
 static uint32_t sessions_asked;
 static uint32_t sessions_made;

@@ -47,6 +47,10 @@ const struct bm_plugin *bm_test_plugin(const char *name);
  * skipped if it computes nothing or finds no device. */
 const struct bm_plugin *bm_test_backend(int argc, char **argv);
 
+/* Thread budgets worth a test, 1 to this: `most`, or 1 where a device other than the processor
+ * computes. */
+uint32_t bm_test_thread_counts(const char *plugin, uint32_t most);
+
 /* The end of such a main; a failure if sessions were asked for and the backend supports none. */
 int bm_test_backend_end(void);
 
