@@ -2,7 +2,7 @@
 
 #include "grid.h"
 #include "options.h"
-#include "stats.h"
+#include "paired.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -262,56 +262,16 @@ static void print_block(const json_t *objects,
 
 /* ---- Ratios ---- */
 
-/* Round medians of a cell's updates, [BM_STATS_SAMPLES_MAX] at most; their number. */
-static uint32_t round_medians(const json_t *cell, double *medians) {
-    double samples[BM_STATS_SAMPLES_MAX];
-    double scratch[BM_STATS_SAMPLES_MAX];
-    uint64_t counts[BM_STATS_SAMPLES_MAX];
-    const json_t *update = json_object_get(cell, "update");
-    const json_t *stored = json_object_get(update, "samples_ns");
-    const json_t *rounds = json_object_get(update, "round_counts");
-    uint64_t sum = 0;
-    if (json_array_size(stored) > BM_STATS_SAMPLES_MAX ||
-        json_array_size(rounds) > BM_STATS_SAMPLES_MAX) {
-        return 0;
-    }
-    for (size_t i = 0; i < json_array_size(rounds); i++) {
-        counts[i] = (uint64_t)json_integer_value(json_array_get(rounds, i));
-        if (counts[i] > json_array_size(stored)) {
-            return 0; /* the sum below must not wrap around */
-        }
-        sum += counts[i];
-    }
-    for (size_t i = 0; i < json_array_size(stored); i++) {
-        samples[i] = json_number_value(json_array_get(stored, i));
-        if (!(samples[i] > 0) || !isfinite(samples[i])) {
-            return 0;
-        }
-    }
-    return sum != json_array_size(stored) || sum == 0
-               ? 0
-               : bm_stats_round_medians(samples, counts, (uint32_t)json_array_size(rounds), medians,
-                                        scratch);
-}
-
 /* "2.31x (2.25 to 2.40)": how much faster than `base`, paired by round; "tie" where the interval
  * holds 1. */
 static void ratio_field(const json_t *base, const json_t *cell, char *text, uint32_t capacity) {
-    double base_medians[BM_STATS_SAMPLES_MAX];
-    double medians[BM_STATS_SAMPLES_MAX];
-    double scratch[2 * BM_STATS_SAMPLES_MAX];
-    double ratio = 0;
-    double low = 0;
-    double high = 0;
-    uint32_t base_rounds = has_status(base, "ok") ? round_medians(base, base_medians) : 0;
-    uint32_t rounds = has_status(cell, "ok") ? round_medians(cell, medians) : 0;
-    uint32_t pairs = rounds < base_rounds ? rounds : base_rounds;
-    if (pairs == 0) {
+    struct bm_paired_ratio ratio;
+    if (!bm_paired_ratio(base, cell, &ratio)) {
         (void)snprintf(text, capacity, "-");
         return;
     }
-    int32_t apart = bm_stats_ratio(base_medians, medians, pairs, &ratio, &low, &high, scratch);
-    (void)snprintf(text, capacity, "%.2fx (%.2f to %.2f)%s", ratio, low, high, apart ? "" : " tie");
+    (void)snprintf(text, capacity, "%.2fx (%.2f to %.2f)%s", ratio.ratio, ratio.low, ratio.high,
+                   ratio.apart ? "" : " tie");
 }
 
 static int computes(const json_t *objects, const struct layout *layout, uint32_t row) {

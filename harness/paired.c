@@ -1,0 +1,59 @@
+#include "paired.h"
+
+#include "stats.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Round medians of a cell's updates, [BM_STATS_SAMPLES_MAX] at most; their number. */
+static uint32_t round_medians(const json_t *cell, double *medians) {
+    double samples[BM_STATS_SAMPLES_MAX];
+    double scratch[BM_STATS_SAMPLES_MAX];
+    uint64_t counts[BM_STATS_SAMPLES_MAX];
+    const json_t *update = json_object_get(cell, "update");
+    const json_t *stored = json_object_get(update, "samples_ns");
+    const json_t *rounds = json_object_get(update, "round_counts");
+    uint64_t sum = 0;
+    if (json_array_size(stored) > BM_STATS_SAMPLES_MAX ||
+        json_array_size(rounds) > BM_STATS_SAMPLES_MAX) {
+        return 0;
+    }
+    for (size_t i = 0; i < json_array_size(rounds); i++) {
+        counts[i] = (uint64_t)json_integer_value(json_array_get(rounds, i));
+        if (counts[i] > json_array_size(stored)) {
+            return 0; /* the sum below must not wrap around */
+        }
+        sum += counts[i];
+    }
+    for (size_t i = 0; i < json_array_size(stored); i++) {
+        samples[i] = json_number_value(json_array_get(stored, i));
+        if (!(samples[i] > 0) || !isfinite(samples[i])) {
+            return 0;
+        }
+    }
+    return sum != json_array_size(stored) || sum == 0
+               ? 0
+               : bm_stats_round_medians(samples, counts, (uint32_t)json_array_size(rounds), medians,
+                                        scratch);
+}
+
+static int is_ok(const json_t *cell) {
+    const char *status = json_string_value(json_object_get(cell, "status"));
+    return status != NULL && strcmp(status, "ok") == 0;
+}
+
+int32_t bm_paired_ratio(const json_t *base, const json_t *cell, struct bm_paired_ratio *ratio) {
+    double base_medians[BM_STATS_SAMPLES_MAX];
+    double medians[BM_STATS_SAMPLES_MAX];
+    double scratch[2 * BM_STATS_SAMPLES_MAX];
+    uint32_t base_rounds = is_ok(base) ? round_medians(base, base_medians) : 0;
+    uint32_t rounds = is_ok(cell) ? round_medians(cell, medians) : 0;
+    memset(ratio, 0, sizeof *ratio);
+    ratio->rounds = rounds < base_rounds ? rounds : base_rounds;
+    if (ratio->rounds == 0) {
+        return 0;
+    }
+    ratio->apart = bm_stats_ratio(base_medians, medians, ratio->rounds, &ratio->ratio, &ratio->low,
+                                  &ratio->high, scratch);
+    return 1;
+}
