@@ -334,12 +334,21 @@ static void test_honest(void) {
     for (size_t l = 0; l < sizeof layers / sizeof layers[0]; l++) {
         for (uint32_t b = 0; b < 3; b++) {
             for (uint32_t o = 0; o < BM_OPTIMIZER_COUNT; o++) {
-                struct bm_test_bench_spec spec = {layers[l], input, 1300, o, batches[b], 0};
+                struct bm_test_bench_spec spec = {.layers = layers[l],
+                                                  .input = input,
+                                                  .image_count = 1300,
+                                                  .optimizer = o,
+                                                  .batch = batches[b]};
                 TEST_CHECK_MSG(!is_wrong(base, &spec, &result), "%s, %s, batch %d: %s", layers[l],
                                bm_optimizer_names[o], (int)batches[b], result.reason);
                 TEST_CHECK(result.ratio > 0 && result.ratio <= 1);
             }
-            struct bm_test_bench_spec split = {layers[l], input, 1300, 1, batches[b], 3};
+            struct bm_test_bench_spec split = {.layers = layers[l],
+                                               .input = input,
+                                               .image_count = 1300,
+                                               .optimizer = BM_OPTIMIZER_MOMENTUM,
+                                               .batch = batches[b],
+                                               .micro_batch = 3};
             TEST_CHECK_MSG(!is_wrong(base, &split, &result), "%s, batch %d in slices of 3: %s",
                            layers[l], (int)batches[b], result.reason);
         }

@@ -9,8 +9,11 @@
 #define BATCH 10u
 #define CALLS_MAX 100u
 
-static const struct bm_test_bench_spec spec = {
-    "dense 6, batchnorm, relu, dense 4", {1, 3, 3}, IMAGES, BM_OPTIMIZER_MOMENTUM, BATCH, 0};
+static const struct bm_test_bench_spec spec = {.layers = "dense 6, batchnorm, relu, dense 4",
+                                               .input = {1, 3, 3},
+                                               .image_count = IMAGES,
+                                               .optimizer = BM_OPTIMIZER_MOMENTUM,
+                                               .batch = BATCH};
 
 static const struct bm_plugin *base;
 static struct bm_slice slices[CALLS_MAX]; /* of every gradient and update since the last reset */
