@@ -20,8 +20,10 @@ static int32_t leave(const struct bm_bench *bench, int32_t status) {
 
 static int32_t create_session(struct bm_bench *bench, struct bm_error *error) {
     enter(bench, BM_PHASE_CREATE);
-    return leave(bench,
-                 bench->plugin->create(bench->device, &bench->problem, &bench->session, error));
+    return leave(
+        bench, bench->data_parallel > 1
+                   ? bm_parallel_create(&bench->parallel, &bench->problem, &bench->session, error)
+                   : bench->plugin->create(bench->device, &bench->problem, &bench->session, error));
 }
 
 static int32_t bind_split(struct bm_bench *bench, uint32_t split, struct bm_error *error) {
@@ -107,15 +109,35 @@ static int32_t allocate(struct bm_bench *bench, struct bm_error *error) {
     return BM_STATUS_OK;
 }
 
-/* Memory of the device; for a processor's own, what the system has left. */
+static int is_first_of_device(const struct bm_bench *bench, uint32_t index) {
+    for (uint32_t i = 0; i < index; i++) {
+        if (bench->devices[i] == bench->devices[index]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Memory of the devices; for a processor's own, what the system has left. */
 static int32_t ask_memory(struct bm_bench *bench, struct bm_error *error) {
-    struct bm_device_info info = {0};
-    info.size = sizeof info;
-    enter(bench, BM_PHASE_DEVICE_INFO);
-    int32_t status = leave(bench, bench->plugin->device_info(bench->device, &info, error));
-    uint64_t own = info.memory_bytes == 0 ? UINT64_MAX : info.memory_bytes;
-    uint64_t host =
-        info.kind == BM_DEVICE_KIND_GPU ? UINT64_MAX : bm_environment_memory_available();
+    int32_t status = BM_STATUS_OK;
+    uint64_t host = UINT64_MAX;
+    uint64_t own = 0;
+    for (uint32_t i = 0; i < bench->data_parallel && status == BM_STATUS_OK; i++) {
+        struct bm_device_info info = {0};
+        info.size = sizeof info;
+        if (!is_first_of_device(bench, i)) {
+            continue;
+        }
+        enter(bench, BM_PHASE_DEVICE_INFO);
+        status = leave(bench, bench->plugin->device_info(bench->devices[i], &info, error));
+        own = info.memory_bytes == 0 || info.memory_bytes > UINT64_MAX - own
+                  ? UINT64_MAX
+                  : own + info.memory_bytes;
+        if (info.kind != BM_DEVICE_KIND_GPU) {
+            host = bm_environment_memory_available();
+        }
+    }
     bench->available = own < host ? own : host;
     return status;
 }
@@ -125,7 +147,10 @@ static int32_t ask_support(struct bm_bench *bench, struct bm_error *error) {
     if (status == BM_STATUS_OK) {
         enter(bench, BM_PHASE_SUPPORTS);
         status = leave(
-            bench, bench->plugin->supports(bench->device, &bench->problem, &bench->bytes, error));
+            bench,
+            bench->data_parallel > 1
+                ? bm_parallel_supports(&bench->parallel, &bench->problem, &bench->bytes, error)
+                : bench->plugin->supports(bench->device, &bench->problem, &bench->bytes, error));
     }
     if (status == BM_STATUS_OK && bench->bytes > bench->available) {
         status = bm_fail(error, BM_STATUS_UNSUPPORTED,
@@ -136,15 +161,34 @@ static int32_t ask_support(struct bm_bench *bench, struct bm_error *error) {
     return status;
 }
 
+static void choose_devices(struct bm_bench *bench,
+                           const struct bm_plugin *plugin,
+                           const struct bm_bench_request *request) {
+    BM_ASSERT(request->data_parallel <= BM_PARALLEL_MAX);
+    bench->plugin = plugin;
+    bench->device = request->device;
+    bench->data_parallel = 1;
+    bench->devices[0] = request->device;
+    if (request->data_parallel > 1) {
+        bench->data_parallel = request->data_parallel;
+        memcpy(bench->devices, request->devices, request->data_parallel * sizeof bench->devices[0]);
+        bench->parallel = (struct bm_parallel_spec){.plugin = plugin,
+                                                    .devices = bench->devices,
+                                                    .count = bench->data_parallel,
+                                                    .param_count = bench->param_count,
+                                                    .statistics_count = bench->statistics_count};
+        bm_parallel_table(plugin, &bench->table);
+        bench->plugin = &bench->table;
+    }
+}
+
 int32_t bm_bench_open(const struct bm_plugin *plugin,
                       struct bm_page *page,
                       const struct bm_bench_request *request,
                       struct bm_bench *bench,
                       struct bm_error *error) {
     memset(bench, 0, sizeof *bench);
-    bench->plugin = plugin;
     bench->page = page;
-    bench->device = request->device;
     bench->model = *request->model;
     bench->dataset = request->dataset;
     bench->batch = request->batch;
@@ -156,6 +200,7 @@ int32_t bm_bench_open(const struct bm_plugin *plugin,
     bench->param_count = bm_model_param_count(&bench->model);
     bench->statistics_count = bm_model_statistics_count(&bench->model);
     bench->slot_count = bm_optimizer_slot_count(request->optimizer);
+    choose_devices(bench, plugin, request);
     bench->order_count = request->dataset->split[BM_SPLIT_TRAIN].count;
     fill_problem(bench, request);
     int32_t status = allocate(bench, error);

@@ -8,14 +8,19 @@
 
 #include "data.h"
 #include "page.h"
+#include "parallel.h"
 #include "reference.h"
 
 #define BM_BENCH_UPDATES_MAX 4096u /* most updates in one call of `updates` */
 
 struct bm_bench {
-    const struct bm_plugin *plugin;
+    const struct bm_plugin *plugin; /* whose calls the session takes: `table` if it is joint */
     struct bm_page *page;
-    uint32_t device;
+    uint32_t device;        /* the first of several */
+    uint32_t data_parallel; /* sessions that the batch is split over; 1: an ordinary one */
+    uint32_t devices[BM_PARALLEL_MAX];
+    struct bm_plugin table;
+    struct bm_parallel_spec parallel;
     struct bm_problem problem;
     struct bm_model model;
     const struct bm_dataset *dataset;
@@ -41,6 +46,8 @@ struct bm_bench {
 /* What a session is opened for. */
 struct bm_bench_request {
     uint32_t device;
+    uint32_t data_parallel;  /* sessions that the batch is split over; 0 or 1: one, on `device` */
+    const uint32_t *devices; /* [data_parallel] if there are several */
     const struct bm_model *model;
     const struct bm_dataset *dataset;
     uint32_t optimizer;

@@ -1,6 +1,7 @@
 #include "expected.h"
 
 #include "error.h"
+#include "parallel.h"
 #include "random.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 
 struct file_entry {
     uint64_t batch;
+    uint64_t data_parallel;
     uint64_t is_undetermined;
     double loss;
     double loss_bound;
@@ -78,7 +80,7 @@ write_at(int fd, const void *bytes, uint64_t count, uint64_t offset, struct bm_e
     return BM_STATUS_OK;
 }
 
-static void add_slice(struct bm_reference *sum, struct bm_reference *slice) {
+static void add_slice(struct bm_reference *sum, const struct bm_reference *slice) {
     for (uint64_t i = 0; i < sum->param_count; i++) {
         sum->gradient[i] += slice->gradient[i];
         sum->bound[i] += slice->bound[i];
@@ -86,34 +88,56 @@ static void add_slice(struct bm_reference *sum, struct bm_reference *slice) {
     sum->is_undetermined |= slice->is_undetermined;
     sum->loss += slice->loss;
     sum->loss_bound += slice->loss_bound;
-    /* The statistics of the last slice already hold those before it. */
+}
+
+/* The statistics of a later slice already hold those before it. */
+static void add_statistics(struct bm_reference *sum, const struct bm_reference *slice) {
     for (uint64_t i = 0; i < sum->statistics_count; i++) {
         sum->statistics[i] = slice->statistics[i];
         sum->statistics_bound[i] += slice->statistics_bound[i];
     }
 }
 
-/* The gradient of one update, slice by slice: with batch norm every slice normalizes alone. */
+/* What normalizes alone, from image `first` of the batch on: of a slice, the part of one session.
+ * *is_kept: it changes the running statistics, which are those of the first session. */
+static uint64_t part_from(const struct bm_expected_request *request,
+                          uint32_t data_parallel,
+                          uint64_t batch,
+                          uint64_t first,
+                          uint32_t *is_kept) {
+    uint64_t slice = request->micro_batch == 0 || !bm_model_has_batchnorm(request->model)
+                         ? batch
+                         : request->micro_batch;
+    uint64_t at = first % slice;
+    uint64_t begin = first - at;
+    uint64_t count = batch - begin < slice ? batch - begin : slice;
+    uint64_t part = data_parallel > 1 ? bm_parallel_share(count, data_parallel) : count;
+    *is_kept = at == 0;
+    return count - at < part ? count - at : part;
+}
+
+/* The gradient of one update, part by part: with batch norm every part normalizes alone. */
 static int32_t compute(const struct bm_expected_request *request,
+                       uint32_t data_parallel,
                        const uint32_t *order,
                        uint64_t batch,
                        const float *params,
                        struct bm_reference *sum,
                        struct bm_error *error) {
-    uint64_t part = request->micro_batch == 0 || !bm_model_has_batchnorm(request->model)
-                        ? batch
-                        : request->micro_batch;
+    uint64_t part = 0;
     for (uint64_t first = 0; first < batch; first += part) {
         struct bm_reference slice = {0};
+        uint32_t is_kept;
+        part = part_from(request, data_parallel, batch, first, &is_kept);
         struct bm_reference_request of = {
             .model = request->model,
             .data = &request->dataset->split[BM_SPLIT_TRAIN],
             .order = order + first,
-            .count = batch - first < part ? batch - first : part,
+            .count = part,
             .divisor = (double)batch,
             .update = 1,
             .seed = request->seed,
-            .flags = BM_SLICE_NO_DROPOUT,
+            .flags = BM_SLICE_NO_DROPOUT | (is_kept ? 0 : BM_SLICE_KEEP_STATISTICS),
             .thread_count = request->thread_count,
             .multiply_roundoff = request->multiply_roundoff,
             .accumulate_roundoff = request->accumulate_roundoff,
@@ -123,6 +147,9 @@ static int32_t compute(const struct bm_expected_request *request,
         int32_t status = bm_reference_gradient(&of, first == 0 ? sum : &slice, error);
         if (status == BM_STATUS_OK && first > 0) {
             add_slice(sum, &slice);
+            if (is_kept) {
+                add_statistics(sum, &slice);
+            }
         }
         bm_reference_free(&slice);
         if (status != BM_STATUS_OK) {
@@ -156,6 +183,7 @@ static int32_t store(int fd,
 
 static int32_t add_entry(const struct bm_expected_request *request,
                          uint64_t batch,
+                         uint32_t data_parallel,
                          const float *params,
                          int fd,
                          struct file_header *header,
@@ -169,19 +197,35 @@ static int32_t add_entry(const struct bm_expected_request *request,
     int32_t status = bm_expected_order(request->seed, request->dataset->split[BM_SPLIT_TRAIN].count,
                                        batch, order, error);
     if (status == BM_STATUS_OK) {
-        status = compute(request, order, batch, params, &reference, error);
+        status = compute(request, data_parallel, order, batch, params, &reference, error);
     }
     if (status == BM_STATUS_OK) {
         status = store(fd, header, index, &reference, error);
     }
     if (status == BM_STATUS_OK) {
-        header->entry[index] = (struct file_entry){batch, reference.is_undetermined, reference.loss,
-                                                   reference.loss_bound};
+        header->entry[index] = (struct file_entry){batch, data_parallel, reference.is_undetermined,
+                                                   reference.loss, reference.loss_bound};
         header->entry_count++;
     }
     bm_reference_free(&reference);
     free(order);
     return status;
+}
+
+/* One entry for all where nothing depends on how a batch is split. */
+static int32_t add_size(const struct bm_expected_request *request,
+                        uint64_t batch,
+                        const float *params,
+                        int fd,
+                        struct file_header *header,
+                        struct bm_error *error) {
+    if (request->data_parallel < 2 || !bm_model_has_batchnorm(request->model)) {
+        return add_entry(request, batch, 0, params, fd, header, error);
+    }
+    int32_t status = add_entry(request, batch, 1, params, fd, header, error);
+    return status == BM_STATUS_OK
+               ? add_entry(request, batch, request->data_parallel, params, fd, header, error)
+               : status;
 }
 
 int32_t bm_expected_create(const struct bm_expected_request *request,
@@ -195,7 +239,7 @@ int32_t bm_expected_create(const struct bm_expected_request *request,
     header.magic = FILE_MAGIC;
     header.param_count = bm_model_param_count(request->model);
     header.statistics_count = bm_model_statistics_count(request->model);
-    BM_ASSERT(batch_count <= BM_EXPECTED_MAX);
+    BM_ASSERT(batch_count <= BM_EXPECTED_MAX / 2);
     float *params = malloc(header.param_count * sizeof *params);
     *fd = memfd_create("batchmark reference", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (params == NULL || *fd < 0) {
@@ -208,7 +252,7 @@ int32_t bm_expected_create(const struct bm_expected_request *request,
         if (stop != NULL && stop(context, i)) {
             break;
         }
-        status = add_entry(request, batches[i], params, *fd, &header, error);
+        status = add_size(request, batches[i], params, *fd, &header, error);
     }
     free(params);
     if (status == BM_STATUS_OK) {
@@ -247,6 +291,7 @@ view_entry(const struct file_header *header, uint32_t index, struct bm_expected_
     const char *bytes = (const char *)(header + 1) + index * entry_bytes(header);
     const double *values = (const double *)(const void *)bytes;
     entry->batch = header->entry[index].batch;
+    entry->data_parallel = header->entry[index].data_parallel;
     entry->is_undetermined = header->entry[index].is_undetermined;
     entry->loss = header->entry[index].loss;
     entry->loss_bound = header->entry[index].loss_bound;
@@ -284,11 +329,13 @@ int32_t bm_expected_map(int fd, struct bm_expected *expected, struct bm_error *e
     return BM_STATUS_OK;
 }
 
-const struct bm_expected_entry *bm_expected_find(const struct bm_expected *expected,
-                                                 uint64_t batch) {
+const struct bm_expected_entry *
+bm_expected_find(const struct bm_expected *expected, uint64_t batch, uint32_t data_parallel) {
     for (uint32_t i = 0; i < expected->entry_count; i++) {
-        if (expected->entry[i].batch == batch) {
-            return &expected->entry[i];
+        const struct bm_expected_entry *entry = &expected->entry[i];
+        if (entry->batch == batch &&
+            (entry->data_parallel == 0 || entry->data_parallel == data_parallel)) {
+            return entry;
         }
     }
     return NULL;

@@ -8,7 +8,7 @@
 #include "data.h"
 #include "reference.h"
 
-#define BM_EXPECTED_MAX 64
+#define BM_EXPECTED_MAX 128
 #define BM_EXPECTED_IMAGES 1000u /* distinct images of a check, at any batch size */
 
 /* What all checks of one memory file have in common. */
@@ -16,7 +16,8 @@ struct bm_expected_request {
     const struct bm_model *model;
     const struct bm_dataset *dataset;
     uint64_t seed;
-    uint64_t micro_batch; /* 0: the whole batch in one slice */
+    uint64_t micro_batch;   /* 0: the whole batch in one slice */
+    uint32_t data_parallel; /* above 1: also for a session that splits every slice over so many */
     uint32_t thread_count;
     double multiply_roundoff;
     double accumulate_roundoff;
@@ -25,6 +26,7 @@ struct bm_expected_request {
 /* The mapped results of one batch size; pointers live as long as the mapping. */
 struct bm_expected_entry {
     uint64_t batch;
+    uint64_t data_parallel;   /* 0: the same however many sessions share the batch */
     uint64_t is_undetermined; /* as in struct bm_reference, of any slice */
     double loss;
     double loss_bound;
@@ -49,8 +51,9 @@ struct bm_expected {
 int32_t bm_expected_order(
     uint64_t seed, uint64_t image_count, uint64_t batch, uint32_t *order, struct bm_error *error);
 
-/* Makes the memory file for these batch sizes; the caller closes *fd. `stop` (may be NULL) is
- * called before each size; non-zero leaves out this size and those after it. */
+/* Makes the memory file for these batch sizes, at most BM_EXPECTED_MAX / 2; the caller closes *fd.
+ * `stop` (may be NULL) is called before each size; non-zero leaves out this size and those after
+ * it. */
 int32_t bm_expected_create(const struct bm_expected_request *request,
                            const uint64_t *batches,
                            uint32_t batch_count,
@@ -62,9 +65,9 @@ int32_t bm_expected_create(const struct bm_expected_request *request,
 /* Worker side; takes over `fd`. Every length is checked against the file's. */
 int32_t bm_expected_map(int fd, struct bm_expected *expected, struct bm_error *error);
 
-/* NULL if the file has no such size. */
-const struct bm_expected_entry *bm_expected_find(const struct bm_expected *expected,
-                                                 uint64_t batch);
+/* Of one session, or of several that split every slice; NULL if the file has no such size. */
+const struct bm_expected_entry *
+bm_expected_find(const struct bm_expected *expected, uint64_t batch, uint32_t data_parallel);
 
 void bm_expected_unmap(struct bm_expected *expected);
 

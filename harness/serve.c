@@ -175,9 +175,21 @@ static uint32_t read_options(const json_t *command, struct bm_option *options, u
     return count;
 }
 
+/* Several sessions: the device of each. */
+static int32_t read_devices(const json_t *command, uint32_t *devices, uint32_t *count) {
+    const json_t *list = json_object_get(command, "devices");
+    *count = (uint32_t)json_array_size(list);
+    for (uint32_t i = 0; i < *count && i < BM_PARALLEL_MAX; i++) {
+        devices[i] = (uint32_t)json_integer_value(json_array_get(list, i));
+    }
+    return *count <= BM_PARALLEL_MAX;
+}
+
 static int32_t open_bench(struct server *server, json_t *command, struct bm_error *error) {
+    uint32_t devices[BM_PARALLEL_MAX];
     struct bm_option options[64];
-    struct bm_bench_request request = {.dataset = &server->dataset, .options = options};
+    struct bm_bench_request request = {
+        .dataset = &server->dataset, .options = options, .devices = devices};
     struct bm_model model;
     const char *name = NULL;
     const char *layers = NULL;
@@ -193,6 +205,10 @@ static int32_t open_bench(struct server *server, json_t *command, struct bm_erro
     status = status ? status : get_integer(command, "seed", &request.seed, error);
     status = status ? status : get_integer(command, "batch", &request.batch, error);
     status = status ? status : get_integer(command, "micro_batch", &request.micro_batch, error);
+    if (status == BM_STATUS_OK && !read_devices(command, devices, &request.data_parallel)) {
+        status = bm_fail(error, BM_STATUS_INVALID, "worker: expected at most %u devices",
+                         BM_PARALLEL_MAX);
+    }
     if (status == BM_STATUS_OK) {
         status = bm_model_parse(name, layers, server->dataset.shape, server->dataset.class_count,
                                 &model, error);
@@ -239,7 +255,7 @@ do_create(struct server *server, json_t *command, json_t *reply, struct bm_error
         return status;
     }
     server->files->page->phase = BM_PHASE_DESCRIBE;
-    status = server->plugin->describe(server->bench.session, text, sizeof text, error);
+    status = server->bench.plugin->describe(server->bench.session, text, sizeof text, error);
     server->files->page->phase = BM_PHASE_HOST;
     text[sizeof text - 1] = '\0';
     (void)json_object_set_new(reply, "describe", json_string(text));
@@ -268,7 +284,7 @@ static void forget_check(const struct server *server) {
 static int32_t do_check(struct server *server, json_t *reply, struct bm_error *error) {
     struct bm_check_result result;
     const struct bm_expected_entry *entry =
-        bm_expected_find(&server->expected, server->bench.batch);
+        bm_expected_find(&server->expected, server->bench.batch, server->bench.data_parallel);
     if (entry == NULL || server->expected.param_count != server->bench.param_count) {
         return bm_fail(error, BM_STATUS_INVALID, "worker: no reference for batch %llu",
                        (unsigned long long)server->bench.batch);

@@ -11,8 +11,10 @@
 
 #define IMAGES 3000u
 
-static const struct bm_test_bench_spec spec = {
-    "dense 5, batchnorm, relu, dense 4", {1, 3, 3}, 60, 0, 7, 0};
+static const struct bm_test_bench_spec spec = {.layers = "dense 5, batchnorm, relu, dense 4",
+                                               .input = {1, 3, 3},
+                                               .image_count = 60,
+                                               .batch = 7};
 
 /* ---- Order ---- */
 
@@ -122,9 +124,9 @@ static void test_round_trip(struct bm_test_bench *test) {
     TEST_CHECK(ftruncate(fd, 10) != 0 && pwrite(fd, "x", 1, 0) < 0);
     TEST_CHECK(bm_expected_map(fd, &expected, &test->error) == BM_STATUS_OK);
     TEST_CHECK(expected.entry_count == 2 && expected.param_count == test->bench.param_count);
-    TEST_CHECK(bm_expected_find(&expected, 60) == NULL);
-    check_against_reference(test, bm_expected_find(&expected, 3));
-    check_against_reference(test, bm_expected_find(&expected, 7));
+    TEST_CHECK(bm_expected_find(&expected, 60, 1) == NULL);
+    check_against_reference(test, bm_expected_find(&expected, 3, 1));
+    check_against_reference(test, bm_expected_find(&expected, 7, 1));
     bm_expected_unmap(&expected);
     TEST_CHECK(expected.mapped == NULL);
 }

@@ -7,6 +7,7 @@ static void make_reference(struct bm_test_bench *test, const struct bm_test_benc
                                           .dataset = &test->dataset,
                                           .seed = 1,
                                           .micro_batch = spec->micro_batch,
+                                          .data_parallel = spec->data_parallel,
                                           .thread_count = 1,
                                           .multiply_roundoff = BM_ROUNDOFF_FLOAT32,
                                           .accumulate_roundoff = BM_ROUNDOFF_FLOAT32};
@@ -16,12 +17,14 @@ static void make_reference(struct bm_test_bench *test, const struct bm_test_benc
                    "%s", test->error.text);
     TEST_CHECK_MSG(bm_expected_map(fd, &test->expected, &test->error) == BM_STATUS_OK, "%s",
                    test->error.text);
-    test->entry = bm_expected_find(&test->expected, spec->batch);
+    test->entry = bm_expected_find(&test->expected, spec->batch,
+                                   spec->data_parallel > 1 ? spec->data_parallel : 1);
     TEST_CHECK(test->entry != NULL);
 }
 
 struct bm_test_bench *bm_test_bench_create(const struct bm_plugin *plugin,
                                            const struct bm_test_bench_spec *spec) {
+    static const uint32_t devices[BM_PARALLEL_MAX];
     struct bm_test_bench *test = calloc(1, sizeof *test);
     TEST_CHECK(test != NULL);
     struct bm_data_synthetic synthetic = {.shape = spec->input,
@@ -38,6 +41,8 @@ struct bm_test_bench *bm_test_bench_create(const struct bm_plugin *plugin,
     make_reference(test, spec);
     struct bm_bench_request request = {.model = &test->model,
                                        .dataset = &test->dataset,
+                                       .data_parallel = spec->data_parallel,
+                                       .devices = spec->devices == NULL ? devices : spec->devices,
                                        .optimizer = spec->optimizer,
                                        .thread_count = 1,
                                        .precision = BM_PRECISION_FLOAT32,

@@ -12,7 +12,9 @@ struct bm_test_bench_spec {
     uint64_t image_count;
     uint32_t optimizer;
     uint64_t batch;
-    uint64_t micro_batch; /* 0: batch */
+    uint64_t micro_batch;    /* 0: batch */
+    uint32_t data_parallel;  /* sessions that share the batch; 0: an ordinary one */
+    const uint32_t *devices; /* of each; NULL: device 0 */
 };
 
 struct bm_test_bench {
