@@ -76,8 +76,8 @@ static struct bm_plugin three_devices(void) {
 
 /* ---- Faults of one session ---- */
 
-static int32_t fails(const struct bm_session *session, struct bm_error *error) {
-    if (device_of(session) != faulty_device || calls_until_fault-- > 0) {
+static int32_t fails_on(int32_t device, struct bm_error *error) {
+    if (device != faulty_device || calls_until_fault-- > 0) {
         return BM_STATUS_OK;
     }
     calls_until_fault = 0;
@@ -87,12 +87,16 @@ static int32_t fails(const struct bm_session *session, struct bm_error *error) {
     return BM_STATUS_DEVICE_LOST;
 }
 
+static int32_t fails(const struct bm_session *session, struct bm_error *error) {
+    return fails_on(device_of(session), error);
+}
+
 static int32_t create_fails(uint32_t device,
                             const struct bm_problem *problem,
                             struct bm_session **session,
                             struct bm_error *error) {
     int32_t status = own_create(device, problem, session, error);
-    if (status == BM_STATUS_OK && fails(*session, error) != BM_STATUS_OK) {
+    if (status == BM_STATUS_OK && fails_on((int32_t)device, error) != BM_STATUS_OK) {
         base->destroy(*session);
         *session = NULL;
         return BM_STATUS_NO_MEMORY;
