@@ -101,11 +101,12 @@ int32_t bm_case_reference_make(struct bm_case_reference *reference,
         .dataset = of->dataset,
         .seed = of->seed,
         .micro_batch = of->micro_batch,
+        .data_parallel = of->data_parallel,
         .thread_count = bm_environment_cores(),
     };
-    (void)snprintf(key, sizeof key, "%s %s %llu %s %llu", of->dataset->name, of->model->name,
-                   (unsigned long long)of->seed, of->precision,
-                   (unsigned long long)of->micro_batch);
+    (void)snprintf(key, sizeof key, "%s %s %llu %s %llu %u", of->dataset->name, of->model->name,
+                   (unsigned long long)of->seed, of->precision, (unsigned long long)of->micro_batch,
+                   of->data_parallel);
     if (reference->fd >= 0 && strcmp(key, reference->key) == 0) {
         return BM_STATUS_OK;
     }

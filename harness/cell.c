@@ -7,6 +7,14 @@
 
 #define EPOCH_PARTS 3
 
+/* Images that normalize together: a slice of the batch, or a session's part of one. */
+static uint64_t images_together(const struct bm_cell *cell) {
+    const struct bm_case *of = cell->of;
+    uint64_t slice =
+        of->micro_batch > 0 && of->micro_batch < cell->batch ? of->micro_batch : cell->batch;
+    return bm_parallel_share(slice, cell->row->data_parallel);
+}
+
 void bm_row_label(const struct bm_row *row, char *label, uint32_t capacity) {
     size_t devices = row->answer->reply == NULL
                          ? 0
@@ -15,6 +23,10 @@ void bm_row_label(const struct bm_row *row, char *label, uint32_t capacity) {
         (void)snprintf(label, capacity, "%s:%u", row->file->name, row->device_index);
     } else {
         (void)snprintf(label, capacity, "%s", row->file->name);
+    }
+    if (row->data_parallel > 1) {
+        size_t used = strlen(label);
+        (void)snprintf(label + used, capacity - used, " x%u", row->data_parallel);
     }
 }
 
@@ -161,14 +173,16 @@ static json_t *bound_json(const struct bm_cell *cell) {
     return object;
 }
 
-/* What an update has to hold, and how much larger a process became. */
+/* What an update has to hold, and how much larger a process became. Several sessions are added up
+ * in a copy of each one's gradient. */
 static json_t *memory_json(const struct bm_cell *cell) {
     const struct bm_case *of = cell->of;
-    uint64_t images =
-        of->micro_batch > 0 && of->micro_batch < cell->batch ? of->micro_batch : cell->batch;
     uint32_t slots = bm_optimizer_slot_count(of->optimizer);
+    double sessions = cell->row->data_parallel;
+    double copy = sessions > 1 ? (double)bm_model_param_count(of->model) * sizeof(float) : 0;
     double needed =
-        bm_model_memory_bytes(of->model, slots, images) + (double)of->dataset->mapped_bytes;
+        sessions * (bm_model_memory_bytes(of->model, slots, images_together(cell)) + copy) +
+        (double)of->dataset->mapped_bytes;
     json_t *object = json_pack("{s:f, s:n, s:n}", "needed_bytes", needed, "peak_bytes", "ratio");
     if (cell->peak_bytes > cell->resident_bytes && cell->resident_bytes > 0) {
         double peak = (double)(cell->peak_bytes - cell->resident_bytes);
@@ -187,12 +201,16 @@ static json_t *plugin_json(const struct bm_cell *cell) {
 
 static json_t *repro_json(const struct bm_cell *cell) {
     const struct bm_case *of = cell->of;
+    char parallel[48] = "";
+    if (cell->row->data_parallel > 1) {
+        (void)snprintf(parallel, sizeof parallel, " --data-parallel %u", cell->row->data_parallel);
+    }
     json_t *text = json_sprintf(
         "batchmark run --backend %s:%u --model %s --dataset %s --optimizer %s --batch %llu "
-        "--threads %u --precision %s --seed %llu --lr %g",
+        "--threads %u --precision %s --seed %llu --lr %g%s",
         cell->row->file->name, cell->row->device_index, of->model->name, of->dataset->name,
         bm_optimizer_names[of->optimizer], (unsigned long long)cell->requested, of->threads,
-        of->precision, (unsigned long long)of->seed, of->lr);
+        of->precision, (unsigned long long)of->seed, of->lr, parallel);
     return text;
 }
 
@@ -203,10 +221,10 @@ static void add_identity(const struct bm_cell *cell, json_t *object) {
     char label[BM_NAME_SIZE + 16];
     char model_label[BM_NAME_SIZE + 32];
     bm_row_label(row, label, sizeof label);
-    int ghost =
-        of->micro_batch > 0 && of->micro_batch < cell->batch && bm_model_has_batchnorm(of->model);
+    uint64_t together = images_together(cell);
+    int ghost = together < cell->batch && bm_model_has_batchnorm(of->model);
     (void)snprintf(model_label, sizeof model_label, ghost ? "%s ghost-%llu" : "%s", of->model->name,
-                   (unsigned long long)of->micro_batch);
+                   (unsigned long long)together);
     json_t *identity = json_pack(
         "{s:s, s:s, s:i, s:s?, s:b, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:i, s:s, s:I, s:I}",
         "backend", row->file->name, "label", label, "device", (int)row->device_index, "device_name",
@@ -217,6 +235,12 @@ static void add_identity(const struct bm_cell *cell, json_t *object) {
         cell->batch == of->dataset->split[BM_SPLIT_TRAIN].count, "threads", (int)of->threads,
         "precision", of->precision, "seed", (json_int_t)of->seed, "micro_batch",
         (json_int_t)of->micro_batch);
+    json_t *devices = json_array();
+    for (uint32_t i = 0; i < row->data_parallel; i++) {
+        (void)json_array_append_new(devices, json_integer((json_int_t)row->devices[i]));
+    }
+    (void)json_object_set_new(identity, "data_parallel", json_integer(row->data_parallel));
+    (void)json_object_set_new(identity, "devices", devices);
     (void)json_object_update_missing(object, identity);
     json_decref(identity);
 }

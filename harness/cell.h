@@ -25,18 +25,22 @@ struct bm_case {
     uint32_t threads;
     uint64_t seed;
     uint64_t micro_batch;
+    uint32_t data_parallel; /* of the rows that split a batch; 0 or 1: there are none */
     double lr;
     int reference_fd;
     char layers[BM_LAYERS_SIZE];
 };
 
-/* One device of one plugin: a row of the table, and the workers that serve its cells. */
+/* One device of one plugin, or several that share every batch: a row of the table, and the workers
+ * that serve its cells. */
 struct bm_row {
     const struct bm_options *options;
     const struct bm_plugin_file *file;
     const struct bm_plugin_answer *answer;
-    const json_t *device; /* of the answer; NULL if the plugin has none */
-    uint32_t device_index;
+    const json_t *device;              /* of the answer; NULL if the plugin has none */
+    uint32_t device_index;             /* the first of several */
+    uint32_t data_parallel;            /* sessions that share a batch; 1: one has all of it */
+    uint32_t devices[BM_PARALLEL_MAX]; /* [data_parallel], of each */
     uint32_t computes_nothing;
     uint32_t software;
     uint32_t failures; /* crashes and hangs so far */
@@ -112,7 +116,7 @@ json_t *bm_cell_json(const struct bm_cell *cell);
 /* Figures of one series; 0 samples give stats->count 0. */
 void bm_cell_stats(const struct bm_cell_series *series, struct bm_series_stats *stats);
 
-/* "scalar", or "vulkan:1" for a device other than the first of several. */
+/* "scalar", "vulkan:1" for one of several devices, "vulkan:1 x2" for two sessions from it on. */
 void bm_row_label(const struct bm_row *row, char *label, uint32_t capacity);
 
 #endif

@@ -496,6 +496,7 @@ static int run_all(struct run *run, int argc, char **argv) {
     run->of.dataset = &run->dataset;
     run->of.model = &run->model;
     run->of.micro_batch = options->micro_batch;
+    run->of.data_parallel = (uint32_t)options->data_parallel;
     run->of.lr = options->lr;
     bm_progress_init(&run->progress);
     if (bm_selection_make(options, &run->selection, run->error) != BM_STATUS_OK ||

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "option_table.h"
+#include "parallel.h"
 #include "reference.h"
 
 #include <getopt.h>
@@ -80,6 +81,11 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "micro-batch", .value = "N", .commands = RUN,
      .set = bm_set_number, FIELD(micro_batch), .low = 0, .high = BATCH_MAX,
      .help = "accumulate every gradient from slices of N images (default: 0, one slice)"},
+    {.name = "data-parallel", .value = "N", .commands = RUN,
+     .set = bm_set_number, FIELD(data_parallel), .low = 1, .high = BM_PARALLEL_MAX,
+     .help = "measure also with every batch split over N devices of a backend, the named one and "
+             "those after it, and how efficient that is; a processor or software device without "
+             "others takes N sessions (default: 1)"},
     {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = RUN, .command_line_only = 1,
      .set = bm_set_backend_option, .offset = 0, .size = sizeof(struct bm_options),
      .help = "an option of one backend; may be repeated"},
@@ -397,6 +403,7 @@ static void set_defaults(uint32_t command, struct bm_options *options) {
     options->epoch_time_s = 20;
     options->time_limit_s = 300;
     options->hang_time_s = 60;
+    options->data_parallel = 1;
     options->seed = (struct bm_number_list){.count = 1, .values = {1}};
     options->precision = (struct bm_name_list){.count = 1, .names = {BM_PRECISION_FLOAT32}};
     (void)snprintf(options->roofline, sizeof options->roofline, "auto");

@@ -56,8 +56,9 @@ struct bm_options {
     double cell_time_s;
     double epoch_time_s;
     double time_limit_s;
-    double hang_time_s;   /* a worker silent for this long beyond its estimate is stopped */
-    uint64_t micro_batch; /* 0: the whole batch in one slice */
+    double hang_time_s;     /* a worker silent for this long beyond its estimate is stopped */
+    uint64_t micro_batch;   /* 0: the whole batch in one slice */
+    uint64_t data_parallel; /* sessions that share every batch, in a row beside; 1: no such row */
     uint32_t setting_count;
     struct bm_backend_setting setting[BM_LIST_MAX];
     char resume[BM_PATH_SIZE];

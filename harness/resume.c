@@ -70,6 +70,8 @@ json_t *bm_resume_options(const struct bm_options *options) {
     (void)json_object_set_new(object, "roofline", json_string(options->roofline));
     (void)json_object_set_new(object, "micro-batch",
                               json_sprintf("%llu", (unsigned long long)options->micro_batch));
+    (void)json_object_set_new(object, "data-parallel",
+                              json_sprintf("%llu", (unsigned long long)options->data_parallel));
     add_settings(object, options);
     return object;
 }
@@ -82,7 +84,7 @@ static int is_ours(const char *name) {
     static const char *const names[] = {"backend",   "model",       "dataset",    "optimizer",
                                         "precision", "batch",       "threads",    "seed",
                                         "lr",        "cell-time",   "epoch-time", "time-limit",
-                                        "hang-time", "micro-batch", "roofline"};
+                                        "hang-time", "micro-batch", "roofline",   "data-parallel"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0) {
             return 1;
@@ -166,6 +168,12 @@ void bm_resume_free(char **arguments, int count) {
 
 /* ---- Finished cells ---- */
 
+/* Records did not always say. */
+static json_int_t data_parallel(const json_t *cell) {
+    const json_t *number = json_object_get(cell, "data_parallel");
+    return number == NULL ? 1 : json_integer_value(number);
+}
+
 static int same_cell(const json_t *a, const json_t *b) {
     static const char *const keys[] = {"backend",   "device",    "model",      "layers",
                                        "dataset",   "optimizer", "batch",      "threads",
@@ -175,7 +183,7 @@ static int same_cell(const json_t *a, const json_t *b) {
             return 0;
         }
     }
-    return 1;
+    return data_parallel(a) == data_parallel(b);
 }
 
 int bm_resume_is_finished(const json_t *object) {

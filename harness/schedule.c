@@ -138,6 +138,15 @@ static int32_t takes_turn(struct bm_cell *cell, enum bm_series series, uint32_t 
 
 /* ---- Asking a cell's workers ---- */
 
+/* The device of each session, where there are several. */
+static json_t *devices_json(const struct bm_row *row) {
+    json_t *devices = json_array();
+    for (uint32_t i = 0; i < row->data_parallel && row->data_parallel > 1; i++) {
+        (void)json_array_append_new(devices, json_integer((json_int_t)row->devices[i]));
+    }
+    return devices;
+}
+
 static json_t *create_command(const struct bm_cell *cell) {
     const struct bm_case *of = cell->of;
     json_t *options = json_object();
@@ -148,12 +157,12 @@ static json_t *create_command(const struct bm_cell *cell) {
             (void)json_object_set_new(options, setting->key, json_string(setting->value));
         }
     }
-    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:f, s:o}", "do", "create",
-                     "device", (int)cell->row->device_index, "model", of->model->name, "layers",
-                     of->layers, "precision", of->precision, "optimizer", (int)of->optimizer,
-                     "threads", (int)of->threads, "seed", (json_int_t)of->seed, "batch",
-                     (json_int_t)cell->batch, "micro_batch", (json_int_t)of->micro_batch, "lr",
-                     of->lr, "options", options);
+    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:f, s:o, s:o}", "do",
+                     "create", "device", (int)cell->row->device_index, "model", of->model->name,
+                     "layers", of->layers, "precision", of->precision, "optimizer",
+                     (int)of->optimizer, "threads", (int)of->threads, "seed", (json_int_t)of->seed,
+                     "batch", (json_int_t)cell->batch, "micro_batch", (json_int_t)of->micro_batch,
+                     "lr", of->lr, "options", options, "devices", devices_json(cell->row));
 }
 
 /* Processor time of all workers but one. */

@@ -90,6 +90,7 @@ add_row(const struct bm_options *options, struct bm_selection *selection, uint32
     row->options = options;
     row->file = &selection->plugins.file[index];
     row->answer = &selection->plugins.answer[index];
+    row->data_parallel = 1;
     return row;
 }
 
@@ -111,6 +112,7 @@ add_devices(const struct bm_options *options, struct bm_selection *selection, ui
             struct bm_row *row = add_row(options, selection, index);
             row->device = info;
             row->device_index = (uint32_t)device;
+            row->devices[0] = (uint32_t)device;
             row->software = software;
             row->computes_nothing = json_is_true(json_object_get(reply, "computes_nothing"));
         }
@@ -196,6 +198,111 @@ static void sort_rows(const struct bm_options *options, struct bm_selection *sel
     }
 }
 
+/* ---- Several devices that share every batch ---- */
+
+static json_int_t kind_of(const json_t *device) {
+    return json_integer_value(json_object_get(device, "kind"));
+}
+
+static int has_index(const uint32_t *devices, uint32_t count, size_t device) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (devices[i] == device) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_like(const struct bm_row *row, const struct bm_row *other) {
+    return other->device != NULL && other->file == row->file &&
+           kind_of(other->device) == kind_of(row->device);
+}
+
+/* Devices of this row's plugin and kind: its own, those of the other rows in their order, then
+ * those that have none, from its own on. Returns their number, at most `most`. */
+static uint32_t find_devices(const struct bm_selection *selection,
+                             const struct bm_row *row,
+                             uint32_t most,
+                             uint32_t *devices) {
+    const json_t *all = json_object_get(row->answer->reply, "devices");
+    size_t number = json_array_size(all);
+    uint32_t count = 0;
+    devices[count++] = row->device_index;
+    for (uint32_t r = 0; r < selection->row_count && count < most; r++) {
+        const struct bm_row *other = &selection->row[r];
+        if (is_like(row, other) && !has_index(devices, count, other->device_index)) {
+            devices[count++] = other->device_index;
+        }
+    }
+    for (size_t i = 1; i < number && count < most; i++) {
+        size_t device = (row->device_index + i) % number;
+        if (kind_of(json_array_get(all, device)) == kind_of(row->device) &&
+            !has_index(devices, count, device)) {
+            devices[count++] = (uint32_t)device;
+        }
+    }
+    return count;
+}
+
+/* Too few GPUs are refused; any other device takes all sessions itself. */
+static int32_t share_devices(const struct bm_options *options,
+                             struct bm_selection *selection,
+                             struct bm_row *row,
+                             struct bm_error *error) {
+    uint32_t wanted = (uint32_t)options->data_parallel;
+    uint32_t found = find_devices(selection, row, wanted, row->devices);
+    row->data_parallel = wanted;
+    if (found == wanted) {
+        return BM_STATUS_OK;
+    }
+    if (kind_of(row->device) == (json_int_t)BM_DEVICE_KIND_GPU) {
+        return bm_fail(error, BM_STATUS_INVALID,
+                       "--data-parallel %u: expected %u GPUs of %s, "
+                       "found %u",
+                       wanted, wanted, row->file->name, found);
+    }
+    for (uint32_t i = 0; i < wanted; i++) {
+        row->devices[i] = row->device_index;
+    }
+    return BM_STATUS_OK;
+}
+
+static int is_first_of_kind(const struct bm_selection *selection, uint32_t index) {
+    for (uint32_t i = 0; i < index; i++) {
+        if (is_like(&selection->row[index], &selection->row[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* A row of several devices behind that of the first of them, unless there is nothing to share; what
+ * was not named and cannot have one is left out. */
+static int32_t add_parallel(const struct bm_options *options,
+                            struct bm_selection *selection,
+                            struct bm_error *error) {
+    for (uint32_t i = 0; i < selection->row_count && options->data_parallel > 1; i++) {
+        struct bm_row row = selection->row[i];
+        if (row.device == NULL || row.computes_nothing || !is_first_of_kind(selection, i) ||
+            selection->row_count == BM_ROW_MAX) {
+            continue;
+        }
+        int32_t status = share_devices(options, selection, &row, error);
+        if (status != BM_STATUS_OK && options->backend.count > 0) {
+            return status;
+        }
+        if (status != BM_STATUS_OK) {
+            leave_out(selection, "%s", error->text);
+            continue;
+        }
+        memmove(&selection->row[i + 2], &selection->row[i + 1],
+                (selection->row_count - i - 1) * sizeof row);
+        selection->row[i + 1] = row;
+        selection->row_count++;
+    }
+    return BM_STATUS_OK;
+}
+
 int32_t bm_selection_make(const struct bm_options *options,
                           struct bm_selection *selection,
                           struct bm_error *error) {
@@ -217,7 +324,8 @@ int32_t bm_selection_make(const struct bm_options *options,
         }
     }
     sort_rows(options, selection);
-    return check_named(options, selection, error);
+    status = check_named(options, selection, error);
+    return status == BM_STATUS_OK ? add_parallel(options, selection, error) : status;
 }
 
 void bm_selection_free(struct bm_selection *selection) {

@@ -1,5 +1,6 @@
-/* From what the user named to rows: one device of one plugin each, with what was left out and why.
- */
+/* From what the user named to rows: one device of one plugin each and, with --data-parallel, one
+ * for each plugin's kind of device in which several share every batch; with what was left out and
+ * why. */
 #ifndef BM_SELECTION_H
 #define BM_SELECTION_H
 
@@ -15,7 +16,8 @@ struct bm_selection {
 };
 
 /* Finds the plugins, asks those that are selected and makes their rows. A named backend or device
- * that does not exist is INVALID, listing what there is. A plugin that cannot be loaded has a row
+ * that does not exist is INVALID, listing what there is, as are too few GPUs of a named backend for
+ * --data-parallel. A plugin that cannot be loaded has a row
  * all the same, with its verdict in the answer. */
 int32_t bm_selection_make(const struct bm_options *options,
                           struct bm_selection *selection,

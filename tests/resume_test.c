@@ -44,6 +44,8 @@ static void test_words(void) {
                 "--batch=7", "--lr=0.5 ");
     check_words("[{\"kind\": \"run\", \"options\": {\"batch\": \"1,2\", \"lr\": \"0.5\"}}]", "-B7",
                 "--lr=0.5 ");
+    check_words("[{\"kind\": \"run\", \"options\": {\"data-parallel\": \"2\"}}]", "-B7",
+                "--data-parallel=2 ");
 }
 
 /* Loading a library, writing or reading a file are the user's decisions. */
@@ -104,6 +106,13 @@ static void test_find(void) {
         json_pack("[o, o, o, o, {s:s}]", make_cell("skipped", 1, 1), make_cell("ok", 2, 1),
                   make_cell("ok", 1, 2), make_cell("wrong", 1, 1), "kind", "end");
     json_t *cell = make_cell("skipped", 1, 1);
+    TEST_CHECK(bm_resume_find(objects, cell) == json_array_get(objects, 3));
+    /* Records did not always say how many sessions share a batch: one. */
+    (void)json_object_set_new(cell, "data_parallel", json_integer(1));
+    TEST_CHECK(bm_resume_find(objects, cell) == json_array_get(objects, 3));
+    (void)json_object_set_new(cell, "data_parallel", json_integer(2));
+    TEST_CHECK(bm_resume_find(objects, cell) == NULL);
+    (void)json_object_set_new(json_array_get(objects, 3), "data_parallel", json_integer(2));
     TEST_CHECK(bm_resume_find(objects, cell) == json_array_get(objects, 3));
     (void)json_object_set_new(cell, "batch", json_string("1"));
     TEST_CHECK(bm_resume_find(objects, cell) == NULL);
