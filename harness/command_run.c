@@ -7,6 +7,7 @@
 #include "interrupt.h"
 #include "outcome.h"
 #include "output.h"
+#include "paired.h"
 #include "progress.h"
 #include "record.h"
 #include "resume.h"
@@ -61,6 +62,9 @@ static void finish_cell(struct run *run, const struct bm_cell *cell) {
         return;
     }
     json_t *object = bm_cell_json(cell);
+    /* Its first device alone stands before it. */
+    json_t *efficiency = bm_paired_efficiency(run->objects, object);
+    (void)json_object_set_new(object, "efficiency", efficiency == NULL ? json_null() : efficiency);
     bm_outcome_count(&run->outcome, object);
     write_object(run, object);
 }

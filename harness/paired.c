@@ -57,3 +57,46 @@ int32_t bm_paired_ratio(const json_t *base, const json_t *cell, struct bm_paired
                                   &ratio->high, scratch);
     return 1;
 }
+
+/* ---- Several devices that share a batch ---- */
+
+static json_int_t sessions_of(const json_t *cell) {
+    return json_integer_value(json_object_get(cell, "data_parallel"));
+}
+
+/* The same work on the first device alone. `model` may differ: it tells what normalizes together.
+ */
+static int is_alone(const json_t *cell, const json_t *joint) {
+    static const char *const keys[] = {"kind",      "backend", "device",     "layers",
+                                       "dataset",   "batch",   "optimizer",  "threads",
+                                       "precision", "seed",    "micro_batch"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (!json_equal(json_object_get(cell, keys[i]), json_object_get(joint, keys[i]))) {
+            return 0;
+        }
+    }
+    return sessions_of(cell) == 1;
+}
+
+static const json_t *find_alone(const json_t *objects, const json_t *joint) {
+    size_t index;
+    const json_t *cell;
+    json_array_foreach(objects, index, cell) {
+        if (is_alone(cell, joint)) {
+            return cell;
+        }
+    }
+    return NULL;
+}
+
+json_t *bm_paired_efficiency(const json_t *objects, const json_t *cell) {
+    struct bm_paired_ratio ratio;
+    double sessions = (double)sessions_of(cell);
+    if (sessions < 2 || json_is_true(json_object_get(cell, "computes_nothing")) ||
+        !bm_paired_ratio(find_alone(objects, cell), cell, &ratio)) {
+        return NULL;
+    }
+    return json_pack("{s:f, s:f, s:f, s:i}", "value", ratio.ratio / sessions, "low",
+                     ratio.low / sessions, "high", ratio.high / sessions, "rounds",
+                     (int)ratio.rounds);
+}

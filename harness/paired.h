@@ -1,6 +1,6 @@
 /*
  * Two cells of one record whose rounds took turns: how much faster the update of one is, round by
- * round.
+ * round, and how well several devices share a batch.
  */
 #ifndef BM_PAIRED_H
 #define BM_PAIRED_H
@@ -19,5 +19,11 @@ struct bm_paired_ratio {
 /* Time of an update of `base` over that of `cell`: above 1 where `cell` is the faster one. 0 if one
  * of them has no rounds. */
 int32_t bm_paired_ratio(const json_t *base, const json_t *cell, struct bm_paired_ratio *ratio);
+
+/* For a cell of N sessions that share every batch: {value, low, high, rounds}, the time of an
+ * update of its first device alone over N times its own, in which case 1 is a perfect division of
+ * the work. `objects` holds the cell of that device. NULL if it does not, or one of the two has no
+ * times or computes nothing. The caller's. */
+json_t *bm_paired_efficiency(const json_t *objects, const json_t *cell);
 
 #endif

@@ -77,12 +77,33 @@ static int has_status(const json_t *cell, const char *status) {
     return strcmp(text_of(cell, "status"), status) == 0;
 }
 
+static int is_joint(const json_t *cell) {
+    return number_of(cell, "data_parallel") > 1;
+}
+
+/* Of a batch that several sessions share, as one session has it: which parts normalize alone is
+ * told in a note. */
+static void model_of(const json_t *cell, char *model, size_t capacity) {
+    (void)snprintf(model, capacity, "%s", text_of(cell, "model"));
+    char *ghost = strstr(model, " ghost-");
+    if (ghost == NULL || !is_joint(cell)) {
+        return;
+    }
+    uint64_t slice = whole_of(cell, "micro_batch");
+    *ghost = '\0';
+    if (slice > 0 && slice < whole_of(cell, "batch")) {
+        (void)snprintf(ghost, capacity - (size_t)(ghost - model), " ghost-%llu",
+                       (unsigned long long)slice);
+    }
+}
+
 /* Cells of one case share a table: everything but backend, device and batch. */
 static void case_key(const json_t *cell, char *key, size_t capacity) {
-    (void)snprintf(key, capacity, "%s, %s, %s, %lld thread%s, %s", text_of(cell, "model"),
-                   text_of(cell, "dataset"), text_of(cell, "optimizer"),
-                   (long long)whole_of(cell, "threads"), number_of(cell, "threads") == 1 ? "" : "s",
-                   text_of(cell, "precision"));
+    char model[128];
+    model_of(cell, model, sizeof model);
+    (void)snprintf(key, capacity, "%s, %s, %s, %lld thread%s, %s", model, text_of(cell, "dataset"),
+                   text_of(cell, "optimizer"), (long long)whole_of(cell, "threads"),
+                   number_of(cell, "threads") == 1 ? "" : "s", text_of(cell, "precision"));
     if (number_of(cell, "seed") != 1) {
         size_t used = strlen(key);
         (void)snprintf(key + used, capacity - used, ", seed %lld",
@@ -214,6 +235,19 @@ static void share_field(const json_t *cell, char *text, uint32_t capacity) {
     (void)snprintf(text, capacity, "%.*f %%", percent < 9.95 ? 1 : 0, percent);
 }
 
+/* "87 % (84 to 90)" */
+static void efficiency_field(const json_t *cell, char *text, uint32_t capacity) {
+    const json_t *efficiency = json_object_get(cell, "efficiency");
+    if (cell == NULL || !has_status(cell, "ok") || !json_is_object(efficiency)) {
+        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+        return;
+    }
+    double percent = 100 * number_of(efficiency, "value");
+    int digits = percent < 9.95 ? 1 : 0;
+    (void)snprintf(text, capacity, "%.*f %% (%.*f to %.*f)", digits, percent, digits,
+                   100 * number_of(efficiency, "low"), digits, 100 * number_of(efficiency, "high"));
+}
+
 static void (*const print_grid[])(const struct bm_grid *grid, FILE *stream) = {
     bm_grid_print_text,
     bm_grid_print_markdown,
@@ -284,39 +318,59 @@ static int computes(const json_t *objects, const struct layout *layout, uint32_t
     return 1;
 }
 
-static int has_share(const json_t *objects, const struct layout *layout, uint32_t row) {
+/* A block of the rows that have a number `key` in the object `figure`; nothing if none has. */
+struct part_block {
+    const char *title;
+    const char *figure;
+    const char *key;
+    void (*field)(const json_t *cell, char *text, uint32_t capacity);
+};
+
+/* How much of what the machine could reach the updates reach. */
+static const struct part_block shares = {"share of the bound, batch", "bound", "share",
+                                         share_field};
+
+/* How well several sessions share a batch. */
+static const struct part_block efficiencies = {"efficiency, batch", "efficiency", "value",
+                                               efficiency_field};
+
+static int has_figure(const json_t *objects,
+                      const struct layout *layout,
+                      uint32_t row,
+                      const struct part_block *block) {
     for (uint32_t i = 0; i < layout->batch_count; i++) {
         const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
-        if (json_is_number(json_object_get(json_object_get(cell, "bound"), "share"))) {
+        if (json_is_number(json_object_get(json_object_get(cell, block->figure), block->key))) {
             return 1;
         }
     }
     return 0;
 }
 
-/* How much of what the machine could reach the updates reach: the rows that have a bound, nothing
- * if there are none. */
-static void
-print_shares(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
+static void print_part_block(const json_t *objects,
+                             const struct layout *layout,
+                             const struct part_block *block,
+                             uint32_t format,
+                             FILE *stream) {
     struct bm_grid grid;
     uint32_t count = 0;
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        count += has_share(objects, layout, row) != 0;
+        count += has_figure(objects, layout, row, block) != 0;
     }
     if (count == 0 || bm_grid_init(&grid, count + 1, layout->batch_count + 1) != 0) {
         return;
     }
-    fill_heading(layout, &grid, "share of the bound, batch");
+    fill_heading(layout, &grid, block->title);
     count = 0;
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        if (!has_share(objects, layout, row)) {
+        if (!has_figure(objects, layout, row, block)) {
             continue;
         }
         count++;
         bm_grid_set(&grid, count, 0, "%s", layout->rows[row]);
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             char text[96];
-            share_field(find_cell(objects, layout, row, layout->batches[i]), text, sizeof text);
+            block->field(find_cell(objects, layout, row, layout->batches[i]), text, sizeof text);
             bm_grid_set(&grid, count, i + 1, "%s", text);
         }
     }
@@ -384,6 +438,56 @@ static void print_best(const json_t *objects, const struct layout *layout, FILE 
 }
 
 /* ---- Notes ---- */
+
+/* Whether all sessions are on one device. */
+static int shares_device(const json_t *cell) {
+    const json_t *devices = json_object_get(cell, "devices");
+    for (size_t i = 1; i < json_array_size(devices); i++) {
+        if (!json_equal(json_array_get(devices, i), json_array_get(devices, 0))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* "; ghost-4 at batch 7, ghost-32 at 64": what each session normalizes. */
+static void
+print_ghosts(const json_t *objects, const struct layout *layout, uint32_t row, FILE *stream) {
+    int count = 0;
+    for (uint32_t i = 0; i < layout->batch_count; i++) {
+        const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+        const char *ghost = strstr(text_of(cell, "model"), " ghost-");
+        if (ghost != NULL) {
+            (void)fprintf(stream, "%s%s at %s%llu",
+                          count == 0 ? "; each normalizes its own part:" : ",", ghost,
+                          count == 0 ? "batch " : "", (unsigned long long)layout->batches[i]);
+            count++;
+        }
+    }
+}
+
+/* What rows of several sessions are made of. */
+static void print_joint(const json_t *objects, const struct layout *layout, FILE *stream) {
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        const json_t *cell = find_cell(objects, layout, row, layout->batches[0]);
+        double sessions = number_of(cell, "data_parallel");
+        double threads = number_of(cell, "threads");
+        if (!is_joint(cell)) {
+            continue;
+        }
+        (void)fprintf(stream, "%s: %.0f sessions", layout->rows[row], sessions);
+        if (shares_device(cell)) {
+            (void)fprintf(stream, " share one device: an efficiency of %.0f %% is its speed alone",
+                          100 / sessions);
+        }
+        if (threads < sessions) {
+            (void)fprintf(stream, "; the budget is %.0f thread%s, and each has one", threads,
+                          threads == 1 ? "" : "s");
+        }
+        print_ghosts(objects, layout, row, stream);
+        (void)fputc('\n', stream);
+    }
+}
 
 /* The same reason at several batch sizes is one line. */
 static void print_failures(const json_t *objects, const struct layout *layout, FILE *stream) {
@@ -609,13 +713,15 @@ static void print_case(
     (void)fprintf(stream, "%s\n\n", key);
     print_block(objects, layout, "one update, batch", "update", format, stream);
     print_block(objects, layout, "one epoch, batch", NULL, format, stream);
-    print_shares(objects, layout, format, stream);
+    print_part_block(objects, layout, &shares, format, stream);
+    print_part_block(objects, layout, &efficiencies, format, stream);
     print_ratios(objects, layout, format, stream);
     if (verbose) {
         print_verbose(objects, layout, format, stream);
     }
     print_best(objects, layout, stream);
     print_harness_cost(objects, layout, stream);
+    print_joint(objects, layout, stream);
     print_failures(objects, layout, stream);
     print_doubts(objects, layout, stream);
     (void)fputc('\n', stream);
@@ -642,10 +748,12 @@ static void print_csv_number(const json_t *object, const char *key, FILE *stream
     }
 }
 
-static void print_csv_bound(const json_t *cell, FILE *stream) {
+static void print_csv_end(const json_t *cell, FILE *stream) {
     const json_t *bound = json_object_get(cell, "bound");
     print_csv_number(bound, "ns", stream);
     print_csv_number(bound, "share", stream);
+    print_csv_number(cell, "data_parallel", stream);
+    print_csv_number(json_object_get(cell, "efficiency"), "value", stream);
     (void)fputc('\n', stream);
 }
 
@@ -656,7 +764,7 @@ static void print_csv(const json_t *objects, FILE *stream) {
     const json_t *cell;
     (void)fputs("backend,device_name,model,dataset,optimizer,precision,status,reason,device,batch,"
                 "threads,update_ns,spread,rounds,gradient_ns,apply_ns,pipelined_ns,epoch_s,"
-                "epoch_measured,bound_ns,share\n",
+                "epoch_measured,bound_ns,share,data_parallel,efficiency\n",
                 stream);
     json_array_foreach(objects, index, cell) {
         if (!is_kind(cell, "cell")) {
@@ -671,7 +779,7 @@ static void print_csv(const json_t *objects, FILE *stream) {
         const json_t *update = json_object_get(cell, "update");
         if (!json_is_object(update)) {
             (void)fputs(",,,,,,,,", stream);
-            print_csv_bound(cell, stream);
+            print_csv_end(cell, stream);
             continue;
         }
         const json_t *epoch = json_object_get(cell, "epoch");
@@ -683,7 +791,7 @@ static void print_csv(const json_t *objects, FILE *stream) {
         }
         (void)fprintf(stream, ",%.9g,%s", number_of(epoch, "seconds"),
                       json_is_true(json_object_get(epoch, "measured")) ? "yes" : "no");
-        print_csv_bound(cell, stream);
+        print_csv_end(cell, stream);
     }
 }
 

@@ -16,6 +16,7 @@ CELL = {
     "threads": int, "precision": str, "status": str, "reason": str, "repro": str, "check": dict, "plugin": dict,
     "bound": dict,
     "memory": dict,
+    "data_parallel": int, "devices": list,
 }
 
 
@@ -92,6 +93,29 @@ def check_memory(cell, what):
         near(memory["ratio"], memory["peak_bytes"] / memory["needed_bytes"], what + " memory")
 
 
+def round_medians(series):
+    medians, at = [], 0
+    for count in series["round_counts"]:
+        if count:
+            medians.append(statistics.median(series["samples_ns"][at:at + count]))
+        at += count
+    return medians
+
+
+def check_efficiency(cell, cells, what):
+    """t(1) / (N t(N)), paired by round"""
+    keys = ("backend", "device", "layers", "dataset", "optimizer", "batch", "threads", "precision", "seed", "micro_batch")
+    alone = [c for c in cells if c["data_parallel"] == 1 and all(c[k] == cell[k] for k in keys)]
+    efficiency = cell["efficiency"]
+    if cell["data_parallel"] == 1 or cell["status"] != "ok" or alone[0]["status"] != "ok":
+        assert efficiency is None, f"{what}: efficiency {efficiency}"
+        return
+    pairs = list(zip(round_medians(alone[0]["update"]), round_medians(cell["update"])))
+    near(efficiency["value"], statistics.median(a / b for a, b in pairs) / cell["data_parallel"], what + " efficiency")
+    assert efficiency["low"] <= efficiency["value"] <= efficiency["high"], what
+    assert efficiency["rounds"] == len(pairs), what
+
+
 def check_cell(cell, roofline):
     what = f"{cell.get('backend')} batch {cell.get('batch')}"
     for name, kind in CELL.items():
@@ -115,10 +139,10 @@ def check_cell(cell, roofline):
 
 def check_csv(path, cells):
     with open(path, newline="") as file:
-        rows = {(r["backend"], int(r["batch"])): r for r in csv.DictReader(file)}
+        rows = {(r["backend"], int(r["data_parallel"]), int(r["batch"])): r for r in csv.DictReader(file)}
     assert len(rows) == len(cells)
     for cell in cells:
-        row = rows[cell["backend"], cell["batch"]]
+        row = rows[cell["backend"], cell["data_parallel"], cell["batch"]]
         assert row["status"] == cell["status"] and row["reason"] == cell["reason"]
         for column, name in (("bound_ns", "ns"), ("share", "share")):
             expected = cell["bound"][name]
@@ -127,6 +151,9 @@ def check_csv(path, cells):
                 near(float(row[column]), expected, "csv " + column)
         if cell["status"] == "ok":
             near(float(row["update_ns"]), cell["update"]["median_ns"], "csv")
+        assert (row["efficiency"] == "") == (cell["efficiency"] is None), "csv efficiency"
+        if cell["efficiency"] is not None:
+            near(float(row["efficiency"]), cell["efficiency"]["value"], "csv efficiency")
 
 
 def main():
@@ -142,6 +169,7 @@ def main():
     assert cells and objects[-1]["cells"] == len(cells)
     for cell in cells:
         check_cell(cell, objects[0]["roofline"])
+        check_efficiency(cell, cells, f"{cell['label']} batch {cell['batch']}")
     if len(sys.argv) > 2:
         check_csv(sys.argv[2], cells)
     print(f"{len(cells)} cells")
