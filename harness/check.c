@@ -185,10 +185,12 @@ static int32_t go_to_start(struct check *check) {
     return status;
 }
 
-/* A gradient of other images, which the gradients after it must replace. Two: a library may refuse
- * to normalize a single value, and only a cell of batch 1 asks for that. */
+/* A gradient of other images, which the gradients after it must replace. Two for each session: a
+ * library may refuse to normalize a single value, and only a cell of as small a batch asks for
+ * that. */
 static int32_t leave_gradient(struct check *check) {
-    uint64_t count = check->bench->batch > 1 ? 2 : 1;
+    uint64_t wanted = 2 * (uint64_t)check->bench->data_parallel;
+    uint64_t count = check->bench->batch < wanted ? check->bench->batch : wanted;
     int32_t status = bm_bench_gradient(check->bench, count, check->error);
     return status == BM_STATUS_OK ? bm_bench_wait(check->bench, NULL, check->error) : status;
 }

@@ -241,6 +241,29 @@ static void test_reference(void) {
     }
 }
 
+static int32_t
+gradient_of_one(struct bm_session *session, const struct bm_slice *slice, struct bm_error *error) {
+    if (slice->count == 1) {
+        error->code = BM_STATUS_UNSUPPORTED;
+        (void)snprintf(error->text, sizeof error->text, "a batch norm of one value");
+        return BM_STATUS_UNSUPPORTED;
+    }
+    return base->gradient(session, slice, error);
+}
+
+/* A library may refuse to normalize a single value: the check asks no session for that unless the
+ * batch does. */
+static void test_single_values(void) {
+    struct bm_plugin table = *base;
+    struct bm_check_result result;
+    struct bm_test_bench_spec spec = make_spec(BATCHNORM, 6, 0, SESSIONS);
+    table.gradient = gradient_of_one;
+    struct bm_test_bench *test = bm_test_bench_create(&table, &spec);
+    check_ok(bm_check_run(&test->bench, test->entry, &result, &test->error), test);
+    TEST_CHECK_MSG(!result.wrong, "%s", result.reason);
+    bm_test_bench_destroy(test);
+}
+
 /* ---- Against one session ---- */
 
 /* One that takes the same parts one after the other. */
@@ -562,6 +585,7 @@ int main(void) {
     test_plugin("avx512");
     test_plugin("scalar");
     TEST_CHECK(base != NULL);
+    test_single_values();
     test_division();
     test_lost_device();
     test_create_fails();
