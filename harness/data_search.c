@@ -1,6 +1,7 @@
 /* Where a data set's files are: folders in the order of their strength. */
 #include "data_source.h"
 #include "error.h"
+#include "place.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,14 @@ static void add_variable(struct roots *roots, const char *name, const char *belo
     }
 }
 
+/* The data that came with the program, if any did. */
+static void add_installed(struct roots *roots) {
+    char path[BM_DATA_PATH_SIZE];
+    if (bm_place_installed_data(path, sizeof path) && access(path, F_OK) == 0) {
+        add_root(roots, path, strlen(path), "");
+    }
+}
+
 static void find_roots(const char *data_dir, struct roots *roots) {
     const char *xdg = getenv("XDG_DATA_HOME");
     const char *home = getenv("HOME");
@@ -46,6 +55,7 @@ static void find_roots(const char *data_dir, struct roots *roots) {
     } else if (home != NULL) {
         add_root(roots, home, strlen(home), "/.local/share/batchmark");
     }
+    add_installed(roots);
     add_root(roots, DISTRIBUTION_FOLDER, strlen(DISTRIBUTION_FOLDER), "");
 }
 

@@ -58,6 +58,10 @@ int bm_place_installed_presets(char *folder, size_t capacity) {
     return bm_place_program(folder, capacity) && append(folder, capacity, BM_PRESETS_FROM_PROGRAM);
 }
 
+int bm_place_installed_data(char *folder, size_t capacity) {
+    return bm_place_program(folder, capacity) && append(folder, capacity, BM_DATA_FROM_PROGRAM);
+}
+
 int32_t bm_place_make_folders(const char *folder, struct bm_error *error) {
     char path[4096];
     (void)snprintf(path, sizeof path, "%s", folder);

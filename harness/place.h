@@ -1,5 +1,5 @@
-/* Where this program lies, and from there its plugins and presets: a build tree and an installed
- * tree may both be moved. And making the folders that files go to. */
+/* Where this program lies, and from there its plugins, presets and data: a build tree and an
+ * installed tree may both be moved. And making the folders that files go to. */
 #ifndef BM_PLACE_H
 #define BM_PLACE_H
 
@@ -14,10 +14,11 @@ int bm_place_program(char *folder, size_t capacity);
  * it runs from elsewhere. */
 int bm_place_build_tree(char *folder, size_t capacity);
 
-/* The installed plugins' and presets' folders: those beside the program, as CMake installs them. 0
- * if the program's folder is not known. */
+/* The installed plugins', presets' and data's folders: those beside the program, as CMake installs
+ * them; data comes only with a bundle. 0 if the program's folder is not known. */
 int bm_place_installed_plugins(char *folder, size_t capacity);
 int bm_place_installed_presets(char *folder, size_t capacity);
+int bm_place_installed_data(char *folder, size_t capacity);
 
 /* Makes a folder and those above it, as far as they are missing. INVALID, naming the first that
  * cannot be made. */
