@@ -2,10 +2,8 @@
 # What stands in a bundle as `batchmark`: starts the program beside it, with those of the bundle's libraries that this host
 # lacks. Vulkan's loader and what a driver may ask for lie in lib/host/NAME/, one a folder: a driver gets the host's own
 # library wherever there is one. Nothing of the host is changed.
-case $0 in
-*/*) here=$(cd "${0%/*}" && pwd) ;;
-*) here=$(command -v "$0") && here=$(cd "${here%/*}" && pwd) ;;
-esac
+here=$(readlink -f -- "$0") || exit 2
+here=${here%/*}
 
 known=$(/sbin/ldconfig -p 2>/dev/null || ldconfig -p 2>/dev/null)
 

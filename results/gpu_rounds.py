@@ -145,7 +145,7 @@ class Rounds:
             self.lost += 1
 
     def visits(self, side, model, batches):
-        limit = max(10, self.left())
+        limit = max(45, self.left())
         if side == "ours":
             return visit_backend(self.arguments, model, batches, limit)
         return self.peer.visit(model, batches, self.arguments.seconds, limit) if self.peer else ()
