@@ -219,6 +219,8 @@ def rounds_lines(objects):
         arms = visits.arms()
         ours = [a for a in arms if not a.startswith("torch")]
         theirs = [a for a in arms if a.startswith("torch")]
+        if not arms:
+            continue
         ways = [(a, s) for a in ours for s in ("update", "pipelined", "updates")]
         ways += [(a, s) for a in theirs for s in ("update", "pipelined")]
         rows = [[b] + [visits.text(a, b, s) for a, s in ways] for b in visits.batches()]
