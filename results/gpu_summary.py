@@ -107,7 +107,8 @@ def check_lines(objects):
         lines.append(f"Largest error: {max(ratios):.2g} of its bound.")
     for cell in cells:
         if cell["status"] not in ("ok", "skipped", "unsupported"):
-            lines.append(f"- **{cell['status']}**: {cell['layers']}, {cell['optimizer']}, batch {cell['batch']}: {cell['reason']}")
+            what = f"{cell['layers']}, {cell['optimizer']}, batch {cell['batch']}"
+            lines.append(f"- **{cell['status']}**: {what}: {cell['reason']}")
     return lines + [""]
 
 
@@ -240,8 +241,8 @@ def rounds_lines(objects):
                     row.append(visits.ratio(arm, group, b, ["pipelined", "updates"], ["pipelined"]))
             rows.append(row)
         count = len({v["round"] for found in visits.found.values() for v in found.values()})
-        lines += [f"### {model}: ours / PyTorch", "", f"Below 1: ours is faster. Paired by round ({count}), median with least and "
-                  "largest. Pipelined: the faster of ours `pipelined` and `updates` against PyTorch's.", ""]
+        lines += [f"### {model}: ours / PyTorch", "",
+                  f"Below 1: ours is faster. Paired by round ({count}), median with least and largest. Pipelined: the faster of ours `pipelined` and `updates` against PyTorch's.", ""]
         lines += table(heading, rows)
     return lines
 
@@ -288,8 +289,8 @@ def short_lines(lecture, sweep, highest):
                 rate, share = rates(at[batch], highest)
                 rows.append([f"{model}, {label}: at {batch}", f"{rate} GFLOP/s, {share} of the float32 peak"])
     for (label, model), cells in groups_of(cells_of(sweep)).items():
-        rows.append([f"{model}, {label}: knee, the largest batch at most {KNEE:g} times batch {min(c['batch'] for c in cells)}",
-                     knee(cells) or "-"])
+        first = min(c["batch"] for c in cells)
+        rows.append([f"{model}, {label}: knee, the largest batch at most {KNEE:g} times batch {first}", knee(cells) or "-"])
     return table(["in short", ""], rows) if rows else []
 
 
@@ -301,8 +302,8 @@ def heading_lines(known, lecture, facts, highest, how):
     if highest:
         lines.append(f"Float32 peak: {highest / 1e12:.1f} TFLOP/s ({how}).")
     if facts:
-        lines.append(f"PyTorch {facts['torch']} on {facts.get('name', facts['device'])}; a large float32 matrix product there: "
-                     f"{facts['product_flops'] / 1e12:.2f} TFLOP/s; TF32 for matrix products {facts.get('tf32_matmul', '-')}, "
+        lines.append(f"PyTorch {facts['torch']} on {facts.get('name', facts['device'])}; a large float32 matrix product "
+                     f"there: {facts['product_flops'] / 1e12:.2f} TFLOP/s; TF32 for matrix products {facts.get('tf32_matmul', '-')}, "
                      f"for cuDNN {facts.get('tf32_cudnn', '-')}.")
     steps = [[key[len("step "):], *value.split(", ")] for key, value in known.items() if key.startswith("step ")]
     if steps:
@@ -315,7 +316,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     folder = parser.parse_args().folder
-    checks, lecture, sweep, rounds, cpu = (read(folder, f"{name}.jsonl") for name in ("checks", "lecture", "sweep", "rounds", "cpu"))
+    names = ("checks", "lecture", "sweep", "rounds", "cpu")
+    checks, lecture, sweep, rounds, cpu = (read(folder, f"{name}.jsonl") for name in names)
     known = environment(folder)
     facts = next((o for o in rounds if o.get("kind") == "facts"), {})
     highest, how = peak(known, facts)
