@@ -417,6 +417,18 @@ int32_t bm_bench_wait(struct bm_bench *bench, double *loss, struct bm_error *err
     return leave(bench, bench->plugin->wait(bench->session, loss, error));
 }
 
+uint32_t bm_bench_has_device_time(const struct bm_bench *bench) {
+    return bench->plugin->device_time != NULL && bench->micro_batch == bench->batch;
+}
+
+int32_t
+bm_bench_device_time(struct bm_bench *bench, struct bm_device_time *time, struct bm_error *error) {
+    memset(time, 0, sizeof *time);
+    time->size = sizeof *time;
+    enter(bench, BM_PHASE_DEVICE_TIME);
+    return leave(bench, bench->plugin->device_time(bench->session, time, error));
+}
+
 /* ---- Reading ---- */
 
 int32_t bm_bench_read_params(struct bm_bench *bench, float *values, struct bm_error *error) {

@@ -111,6 +111,13 @@ uint32_t bm_bench_updates_max(const struct bm_bench *bench);
 int32_t bm_bench_epoch(struct bm_bench *bench, uint64_t *updates, struct bm_error *error);
 
 int32_t bm_bench_wait(struct bm_bench *bench, double *loss, struct bm_error *error);
+
+/* Whether the plugin tells the device's own time, of whole batches: not of one slice of several. */
+uint32_t bm_bench_has_device_time(const struct bm_bench *bench);
+
+/* After a wait; see struct bm_device_time. */
+int32_t
+bm_bench_device_time(struct bm_bench *bench, struct bm_device_time *time, struct bm_error *error);
 int32_t bm_bench_read_params(struct bm_bench *bench, float *values, struct bm_error *error);
 int32_t bm_bench_read_gradient(struct bm_bench *bench, float *values, struct bm_error *error);
 int32_t bm_bench_evaluate(struct bm_bench *bench,

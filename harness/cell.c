@@ -1,5 +1,6 @@
 #include "cell.h"
 
+#include "paired.h"
 #include "reference.h"
 
 #include <stdio.h>
@@ -264,8 +265,8 @@ json_t *bm_cell_json(const struct bm_cell *cell) {
         (void)json_object_set_new(object, bm_series_names[i],
                                   timed ? series_json(&cell->series[i]) : json_null());
     }
-    (void)json_object_set_new(object, "device_gradient", json_null());
-    (void)json_object_set_new(object, "device_apply", json_null());
+    json_t *submission = bm_paired_submission(object);
+    (void)json_object_set_new(object, "submission", submission == NULL ? json_null() : submission);
     (void)json_object_set_new(object, "epoch", timed ? epoch_json(cell) : json_null());
     (void)json_object_set_new(object, "bound", bound_json(cell));
     (void)json_object_set_new(object, "check", check_json(cell));

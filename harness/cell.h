@@ -87,6 +87,7 @@ struct bm_cell {
     double asleep_cpu_share; /* most that other workers' processor time was of a block while they
                                 should sleep */
     uint32_t updates_max;
+    uint32_t tells_device_time;
     uint32_t active;
     struct bm_cell_series series[BM_SERIES_COUNT];
     double epoch_s[3]; /* measured epochs */

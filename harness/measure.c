@@ -11,8 +11,22 @@
 #include <zlib.h>
 
 const char *const bm_series_names[BM_SERIES_COUNT + 1] = {
-    "gradient", "apply", "update", "pipelined", "updates", NULL,
+    "gradient",        "apply",        "update",        "pipelined", "updates",
+    "device_gradient", "device_apply", "device_update", NULL,
 };
+
+uint32_t bm_series_steps(enum bm_series series) {
+    return series != BM_SERIES_GRADIENT && series != BM_SERIES_DEVICE_GRADIENT;
+}
+
+uint32_t bm_series_is_device(enum bm_series series) {
+    return series >= BM_SERIES_DEVICE_GRADIENT;
+}
+
+/* Applies alone, all with the same gradient. */
+static int32_t is_apply(enum bm_series series) {
+    return series == BM_SERIES_APPLY || series == BM_SERIES_DEVICE_APPLY;
+}
 
 static uint64_t monotonic_ns(void) {
     struct timespec now;
@@ -69,7 +83,7 @@ static int32_t prepare(void *context, struct bm_error *error) {
     for (uint32_t i = 0; i < BM_MEASURE_WARM_UP && status == BM_STATUS_OK; i++) {
         status = update_step(block, error);
     }
-    if (status == BM_STATUS_OK && block->shape->series == BM_SERIES_APPLY) {
+    if (status == BM_STATUS_OK && is_apply(block->shape->series)) {
         status = bm_bench_gradient(block->bench, block->bench->batch, error);
         if (status == BM_STATUS_OK) {
             status = bm_bench_wait(block->bench, NULL, error);
@@ -79,9 +93,10 @@ static int32_t prepare(void *context, struct bm_error *error) {
 }
 
 static int32_t (*const steps[BM_SERIES_COUNT])(void *context, struct bm_error *error) = {
-    [BM_SERIES_GRADIENT] = gradient_step, [BM_SERIES_APPLY] = apply_step,
-    [BM_SERIES_UPDATE] = update_step,     [BM_SERIES_PIPELINED] = pipelined_step,
-    [BM_SERIES_UPDATES] = updates_step,
+    [BM_SERIES_GRADIENT] = gradient_step,  [BM_SERIES_APPLY] = apply_step,
+    [BM_SERIES_UPDATE] = update_step,      [BM_SERIES_PIPELINED] = pipelined_step,
+    [BM_SERIES_UPDATES] = updates_step,    [BM_SERIES_DEVICE_GRADIENT] = gradient_step,
+    [BM_SERIES_DEVICE_APPLY] = apply_step, [BM_SERIES_DEVICE_UPDATE] = update_step,
 };
 
 /* ---- Blocks ---- */
@@ -91,13 +106,10 @@ static uint32_t params_crc(const float *values, uint64_t count) {
     return (uint32_t)crc32_z(crc, (const unsigned char *)values, count * sizeof *values);
 }
 
-int32_t bm_measure_block(struct bm_bench *bench,
-                         const struct bm_block_shape *shape,
-                         float *after,
-                         double *samples_ns,
-                         struct bm_block_result *result,
-                         struct bm_error *error) {
-    struct block block = {bench, shape};
+/* By the host's clock, through Google Benchmark. */
+static int32_t
+time_steps(struct block *block, double *samples_ns, double *cpu_ns, struct bm_error *error) {
+    const struct bm_block_shape *shape = block->shape;
     struct bm_gbench_result timed = {0};
     /* `updates` is one step for per_value updates. */
     int32_t joined = shape->series == BM_SERIES_UPDATES;
@@ -105,31 +117,74 @@ int32_t bm_measure_block(struct bm_bench *bench,
         .name = bm_series_names[shape->series],
         .values = shape->values,
         .per_value = joined ? 1 : shape->per_value,
-        .context = &block,
+        .context = block,
         .prepare = prepare,
         .step = steps[shape->series],
         .finish = shape->series == BM_SERIES_PIPELINED ? wait_step : NULL,
     };
-    memset(result, 0, sizeof *result);
     int32_t status = bm_gbench_run(&run, samples_ns, &timed, error);
-    if (status != BM_STATUS_OK) {
-        return status;
-    }
     double divisor = joined ? (double)shape->per_value : 1.0;
-    for (uint64_t i = 0; i < shape->values && joined; i++) {
+    for (uint64_t i = 0; i < shape->values && joined && status == BM_STATUS_OK; i++) {
         samples_ns[i] /= divisor;
     }
-    result->cpu_ns = timed.process_cpu_ns / divisor;
-    if (shape->series == BM_SERIES_GRADIENT) {
-        return BM_STATUS_OK;
+    *cpu_ns = timed.process_cpu_ns / divisor;
+    return status;
+}
+
+/* An update by two calls takes what both take. Not positive: not known. */
+static double device_ns(const struct block *block, const struct bm_device_time *time) {
+    enum bm_series series = block->shape->series;
+    if (is_apply(series)) {
+        return time->apply_ns;
+    }
+    if (series != BM_SERIES_DEVICE_UPDATE || block->bench->plugin->update != NULL) {
+        return time->gradient_ns;
+    }
+    return time->gradient_ns > 0 && time->apply_ns > 0 ? time->gradient_ns + time->apply_ns : -1;
+}
+
+/* By the device's clock. */
+static int32_t
+read_steps(struct block *block, double *samples_ns, uint32_t *is_unknown, struct bm_error *error) {
+    int32_t status = prepare(block, error);
+    const struct bm_block_shape *shape = block->shape;
+    memset(samples_ns, 0, shape->values * sizeof *samples_ns);
+    for (uint64_t i = 0; i < shape->values * shape->per_value && status == BM_STATUS_OK; i++) {
+        struct bm_device_time time;
+        status = steps[shape->series](block, error);
+        if (status == BM_STATUS_OK) {
+            status = bm_bench_device_time(block->bench, &time, error);
+        }
+        if (status == BM_STATUS_OK) {
+            double ns = device_ns(block, &time);
+            samples_ns[i / shape->per_value] += ns / (double)shape->per_value;
+            *is_unknown = *is_unknown || !(ns > 0);
+        }
+    }
+    return status;
+}
+
+int32_t bm_measure_block(struct bm_bench *bench,
+                         const struct bm_block_shape *shape,
+                         float *after,
+                         double *samples_ns,
+                         struct bm_block_result *result,
+                         struct bm_error *error) {
+    struct block block = {bench, shape};
+    memset(result, 0, sizeof *result);
+    int32_t status = bm_series_is_device(shape->series)
+                         ? read_steps(&block, samples_ns, &result->is_unknown, error)
+                         : time_steps(&block, samples_ns, &result->cpu_ns, error);
+    if (status != BM_STATUS_OK || !bm_series_steps(shape->series)) {
+        return status;
     }
     status = bm_bench_read_params(bench, after, error);
     result->params_crc = params_crc(after, bench->param_count);
     return status;
 }
 
-/* Every series but gradient changes parameters by single steps; PIPELINED and UPDATES are replayed
- * by waited updates. */
+/* Every series but the gradients changes parameters by single steps; PIPELINED and UPDATES are
+ * replayed by waited updates. */
 static int32_t replay_steps(struct block *block, struct bm_error *error) {
     uint64_t count = block->shape->values * block->shape->per_value;
     int32_t status = prepare(block, error);
@@ -137,8 +192,8 @@ static int32_t replay_steps(struct block *block, struct bm_error *error) {
         if (block->shape->series == BM_SERIES_UPDATES && i % block->shape->per_value == 0) {
             bm_bench_make_room(block->bench, block->shape->per_value);
         }
-        status = block->shape->series == BM_SERIES_APPLY ? apply_step(block, error)
-                                                         : update_step(block, error);
+        status =
+            is_apply(block->shape->series) ? apply_step(block, error) : update_step(block, error);
     }
     return status;
 }
@@ -166,7 +221,7 @@ int32_t bm_measure_replay(struct bm_bench *bench,
                           struct bm_error *error) {
     struct block block = {bench, shape};
     *equal = 1;
-    if (shape->series == BM_SERIES_GRADIENT) {
+    if (!bm_series_steps(shape->series)) {
         return BM_STATUS_OK;
     }
     float *found = malloc(bench->param_count * sizeof *found);

@@ -8,18 +8,29 @@
 #include "bench.h"
 
 /* What is timed. Each ends in a wait that reads no loss; PIPELINED waits once after several
- * updates; UPDATES is one call for several. */
+ * updates; UPDATES is one call for several. The last three are read from the device's own clock,
+ * for plugins that tell it: what an update takes beyond DEVICE_UPDATE is the host's submitting and
+ * waiting. */
 enum bm_series {
     BM_SERIES_GRADIENT,
     BM_SERIES_APPLY,
     BM_SERIES_UPDATE,
     BM_SERIES_PIPELINED,
     BM_SERIES_UPDATES,
+    BM_SERIES_DEVICE_GRADIENT,
+    BM_SERIES_DEVICE_APPLY,
+    BM_SERIES_DEVICE_UPDATE,
     BM_SERIES_COUNT
 };
 
 /* "gradient", ..., NULL-terminated: the names of records. */
 extern const char *const bm_series_names[BM_SERIES_COUNT + 1];
+
+/* Whether a block of it leaves other parameters, which a replay can compare. */
+uint32_t bm_series_steps(enum bm_series series);
+
+/* Whether its values are the device's. */
+uint32_t bm_series_is_device(enum bm_series series);
 
 /* How a block is divided: `values` readings of the clock, each over `per_value` updates (gradients,
  * applies). */
@@ -32,6 +43,7 @@ struct bm_block_shape {
 struct bm_block_result {
     double cpu_ns;       /* processor time of the process for one update, all threads */
     uint32_t params_crc; /* CRC-32 of the parameters the block left; 0 for gradients */
+    uint32_t is_unknown; /* the device did not tell its time: there are no samples */
 };
 
 /* Unrecorded updates before each block. */

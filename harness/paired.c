@@ -5,14 +5,14 @@
 #include <math.h>
 #include <string.h>
 
-/* Round medians of a cell's updates, [BM_STATS_SAMPLES_MAX] at most; their number. */
-static uint32_t round_medians(const json_t *cell, double *medians) {
+/* Round medians of a series, [BM_STATS_SAMPLES_MAX] at most; their number. */
+static uint32_t round_medians(const json_t *cell, const char *series, double *medians) {
     double samples[BM_STATS_SAMPLES_MAX];
     double scratch[BM_STATS_SAMPLES_MAX];
     uint64_t counts[BM_STATS_SAMPLES_MAX];
-    const json_t *update = json_object_get(cell, "update");
-    const json_t *stored = json_object_get(update, "samples_ns");
-    const json_t *rounds = json_object_get(update, "round_counts");
+    const json_t *figures = json_object_get(cell, series);
+    const json_t *stored = json_object_get(figures, "samples_ns");
+    const json_t *rounds = json_object_get(figures, "round_counts");
     uint64_t sum = 0;
     if (json_array_size(stored) > BM_STATS_SAMPLES_MAX ||
         json_array_size(rounds) > BM_STATS_SAMPLES_MAX) {
@@ -46,8 +46,8 @@ int32_t bm_paired_ratio(const json_t *base, const json_t *cell, struct bm_paired
     double base_medians[BM_STATS_SAMPLES_MAX];
     double medians[BM_STATS_SAMPLES_MAX];
     double scratch[2 * BM_STATS_SAMPLES_MAX];
-    uint32_t base_rounds = is_ok(base) ? round_medians(base, base_medians) : 0;
-    uint32_t rounds = is_ok(cell) ? round_medians(cell, medians) : 0;
+    uint32_t base_rounds = is_ok(base) ? round_medians(base, "update", base_medians) : 0;
+    uint32_t rounds = is_ok(cell) ? round_medians(cell, "update", medians) : 0;
     memset(ratio, 0, sizeof *ratio);
     ratio->rounds = rounds < base_rounds ? rounds : base_rounds;
     if (ratio->rounds == 0) {
@@ -99,4 +99,33 @@ json_t *bm_paired_efficiency(const json_t *objects, const json_t *cell) {
     return json_pack("{s:f, s:f, s:f, s:i}", "value", ratio.ratio / sessions, "low",
                      ratio.low / sessions, "high", ratio.high / sessions, "rounds",
                      (int)ratio.rounds);
+}
+
+/* ---- The host's part ---- */
+
+json_t *bm_paired_submission(const json_t *cell) {
+    double updates[BM_STATS_SAMPLES_MAX];
+    double device[BM_STATS_SAMPLES_MAX];
+    double scratch[BM_STATS_SAMPLES_MAX];
+    uint32_t rounds = is_ok(cell) ? round_medians(cell, "update", updates) : 0;
+    uint32_t device_rounds = is_ok(cell) ? round_medians(cell, "device_update", device) : 0;
+    double low = 0;
+    double high = 0;
+    rounds = rounds < device_rounds ? rounds : device_rounds;
+    if (rounds == 0) {
+        return NULL;
+    }
+    /* Noise may make a difference negative; with an offset all are positive, as statistics of times
+     * want them. */
+    double offset = 0;
+    for (uint32_t i = 0; i < rounds; i++) {
+        offset = device[i] > offset ? device[i] : offset;
+    }
+    for (uint32_t i = 0; i < rounds; i++) {
+        updates[i] += offset - device[i];
+    }
+    bm_stats_interval(updates, rounds, &low, &high, scratch);
+    double median = bm_stats_quantile(updates, rounds, 0.5, scratch);
+    return json_pack("{s:f, s:f, s:f, s:i}", "median_ns", median - offset, "low_ns", low - offset,
+                     "high_ns", high - offset, "rounds", (int)rounds);
 }

@@ -1,6 +1,7 @@
 /*
- * Two cells of one record whose rounds took turns: how much faster the update of one is, round by
- * round, and how well several devices share a batch.
+ * Two series of one record whose rounds took turns: how much faster the update of one cell is than
+ * that of another, round by round, how well several devices share a batch, and what an update
+ * takes that the device does not see.
  */
 #ifndef BM_PAIRED_H
 #define BM_PAIRED_H
@@ -25,5 +26,10 @@ int32_t bm_paired_ratio(const json_t *base, const json_t *cell, struct bm_paired
  * the work. `objects` holds the cell of that device. NULL if it does not, or one of the two has no
  * times or computes nothing. The caller's. */
 json_t *bm_paired_efficiency(const json_t *objects, const json_t *cell);
+
+/* {median_ns, low_ns, high_ns, rounds} of what an update with its wait takes beyond the device's
+ * own time for it: submitting, waking up, and the host's part of the work. NULL if the cell has no
+ * such times. The caller's. */
+json_t *bm_paired_submission(const json_t *cell);
 
 #endif

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#define BLOCK_NS 50e6    /* of one block */
-#define PIPELINE_NS 16e6 /* of the updates before one wait */
+#define BLOCK_NS 50e6        /* of one block */
+#define DEVICE_BLOCK_NS 10e6 /* of one by the device's clock */
+#define PIPELINE_NS 16e6     /* of the updates before one wait */
 #define VALUES_MAX 1000u
 #define PER_VALUE_MAX 1000000u
 #define CLOCK_SHARE 1000.0 /* a value lasts at least so many readings of the clock */
@@ -81,10 +82,18 @@ shape_joined(struct bm_block_shape *shape, double update_ns, double clock_ns, ui
     }
 }
 
+/* A device's clock starts and stops with the work: a few readings are enough. */
+static void shape_device(struct bm_block_shape *shape, double update_ns) {
+    shape->per_value = 1;
+    shape->values = clamp(DEVICE_BLOCK_NS / update_ns, UPDATES_MIN, BM_CELL_KEEP);
+}
+
 /* gradient_ns and apply_ns are estimates of the parts. */
 static void shape_series(struct bm_cell *cell, double gradient_ns, double apply_ns) {
-    static const enum bm_series all[] = {BM_SERIES_GRADIENT, BM_SERIES_APPLY, BM_SERIES_UPDATE,
-                                         BM_SERIES_PIPELINED, BM_SERIES_UPDATES};
+    static const enum bm_series all[] = {BM_SERIES_GRADIENT,     BM_SERIES_APPLY,
+                                         BM_SERIES_UPDATE,       BM_SERIES_PIPELINED,
+                                         BM_SERIES_UPDATES,      BM_SERIES_DEVICE_GRADIENT,
+                                         BM_SERIES_DEVICE_APPLY, BM_SERIES_DEVICE_UPDATE};
 
     for (uint32_t i = 0; i < BM_SERIES_COUNT; i++) {
         cell->series[i].shape.series = all[i];
@@ -100,6 +109,11 @@ static void shape_series(struct bm_cell *cell, double gradient_ns, double apply_
         shape_joined(&cell->series[BM_SERIES_UPDATES].shape, cell->update_ns, clock_ns,
                      cell->updates_max);
     }
+    for (uint32_t i = 0; i < BM_SERIES_COUNT && cell->tells_device_time; i++) {
+        if (bm_series_is_device(all[i])) {
+            shape_device(&cell->series[i].shape, cell->update_ns);
+        }
+    }
 }
 
 static double block_s(const struct bm_cell *cell, enum bm_series series) {
@@ -110,7 +124,7 @@ static double block_s(const struct bm_cell *cell, enum bm_series series) {
 
 /* Time of a block and, for a series that has one, of its replay. */
 static double series_s(const struct bm_cell *cell, enum bm_series series) {
-    return block_s(cell, series) * (series == BM_SERIES_GRADIENT ? 1 : 2);
+    return block_s(cell, series) * (bm_series_steps(series) ? 2 : 1);
 }
 
 /* Whether a series other than update is measured in this round: always when all of it is cheap;
@@ -258,6 +272,7 @@ static int32_t make_ready(const struct bm_schedule *schedule,
             (uint64_t)json_integer_value(json_object_get(reply, "resident_bytes"));
         cell->clock_ns = json_number_value(json_object_get(reply, "clock_ns"));
         cell->updates_max = (uint32_t)json_integer_value(json_object_get(reply, "updates_max"));
+        cell->tells_device_time = json_is_true(json_object_get(reply, "tells_device_time"));
         cell->memory_share = json_number_value(json_object_get(reply, "memory_share"));
         cell->create_ns = 1e9 * (bm_schedule_now_s() - before_s);
     }
@@ -410,6 +425,12 @@ static int32_t keep_samples(struct bm_cell_series *series, const json_t *reply) 
     return 1;
 }
 
+/* The plugin has the call, but the device no clock: the series is not asked for again. */
+static int32_t is_unknown(enum bm_series series, const json_t *reply) {
+    const json_t *samples = json_object_get(reply, "samples_ns");
+    return bm_series_is_device(series) && json_is_array(samples) && json_array_size(samples) == 0;
+}
+
 static int32_t run_block(const struct bm_schedule *schedule,
                          struct bm_cell *cell,
                          uint32_t index,
@@ -431,7 +452,11 @@ static int32_t run_block(const struct bm_schedule *schedule,
         double share = others_s / passed_s;
         cell->asleep_cpu_share = share > cell->asleep_cpu_share ? share : cell->asleep_cpu_share;
         series->worker = index;
-        good = keep_samples(series, reply);
+        if (is_unknown(which, reply)) {
+            series->shape.values = 0;
+        } else {
+            good = keep_samples(series, reply);
+        }
         if (!good) {
             cell->mishap.kind = BM_VERDICT_ERROR;
             (void)snprintf(cell->mishap.reason, sizeof cell->mishap.reason,
@@ -470,7 +495,7 @@ static double replays_s(const struct bm_cell *cells, uint32_t count) {
     double sum_s = 0;
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t s = 0; s < BM_SERIES_COUNT; s++) {
-            if (s != BM_SERIES_GRADIENT && cells[i].series[s].rounds > 0 &&
+            if (bm_series_steps((enum bm_series)s) && cells[i].series[s].rounds > 0 &&
                 !cells[i].row->computes_nothing) {
                 sum_s += block_s(&cells[i], (enum bm_series)s);
             }
@@ -524,7 +549,8 @@ static void replay(const struct bm_schedule *schedule, struct bm_cell *cell) {
     for (uint32_t i = 0; i < BM_SERIES_COUNT; i++) {
         struct bm_cell_series *series = &cell->series[i];
         json_t *reply = NULL;
-        if (series->rounds == 0 || i == BM_SERIES_GRADIENT || cell->row->computes_nothing) {
+        if (series->rounds == 0 || !bm_series_steps((enum bm_series)i) ||
+            cell->row->computes_nothing) {
             continue;
         }
         report(schedule, cell, "replay");

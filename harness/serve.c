@@ -266,6 +266,8 @@ do_create(struct server *server, json_t *command, json_t *reply, struct bm_error
     (void)json_object_set_new(reply, "clock_ns", json_real(bm_measure_clock_ns()));
     (void)json_object_set_new(reply, "updates_max",
                               json_integer(bm_bench_updates_max(&server->bench)));
+    (void)json_object_set_new(reply, "tells_device_time",
+                              json_boolean(bm_bench_has_device_time(&server->bench)));
     return status;
 }
 
@@ -377,7 +379,7 @@ do_block(struct server *server, const json_t *command, json_t *reply, struct bm_
         return status;
     }
     server->shape[shape.series] = shape;
-    uint64_t kept = bm_stats_thin(server->samples_ns, shape.values, keep);
+    uint64_t kept = result.is_unknown ? 0 : bm_stats_thin(server->samples_ns, shape.values, keep);
     (void)json_object_set_new(reply, "samples_ns", pack_samples(server->samples_ns, kept));
     (void)json_object_set_new(reply, "cpu_ns", json_real(result.cpu_ns));
     (void)json_object_set_new(reply, "params_crc", json_integer(result.params_crc));

@@ -213,6 +213,18 @@ static void series_field(const json_t *cell, const char *series, char *text, uin
     (void)snprintf(text, capacity, "%s ± %.*f %%", time, percent < 9.95 ? 1 : 0, percent);
 }
 
+static void device_gradient_field(const json_t *cell, char *text, uint32_t capacity) {
+    series_field(cell, "device_gradient", text, capacity);
+}
+
+static void device_apply_field(const json_t *cell, char *text, uint32_t capacity) {
+    series_field(cell, "device_apply", text, capacity);
+}
+
+static void device_update_field(const json_t *cell, char *text, uint32_t capacity) {
+    series_field(cell, "device_update", text, capacity);
+}
+
 static void epoch_field(const json_t *cell, char *text, uint32_t capacity) {
     const json_t *epoch = json_object_get(cell, "epoch");
     char time[32];
@@ -246,6 +258,27 @@ static void efficiency_field(const json_t *cell, char *text, uint32_t capacity) 
     int digits = percent < 9.95 ? 1 : 0;
     (void)snprintf(text, capacity, "%.*f %% (%.*f to %.*f)", digits, percent, digits,
                    100 * number_of(efficiency, "low"), digits, 100 * number_of(efficiency, "high"));
+}
+
+/* Differences of times, which noise may make negative. */
+static void format_difference(double ns, char *text, uint32_t capacity) {
+    char time[32];
+    bm_table_time(fabs(ns), time, sizeof time);
+    (void)snprintf(text, capacity, "%s%s", ns < 0 ? "-" : "", time);
+}
+
+/* "21.3 µs (19.8 µs to 22.1 µs)" */
+static void submission_field(const json_t *cell, char *text, uint32_t capacity) {
+    const json_t *submission = json_object_get(cell, "submission");
+    char times[3][40];
+    if (cell == NULL || !has_status(cell, "ok") || !json_is_object(submission)) {
+        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+        return;
+    }
+    format_difference(number_of(submission, "median_ns"), times[0], sizeof times[0]);
+    format_difference(number_of(submission, "low_ns"), times[1], sizeof times[1]);
+    format_difference(number_of(submission, "high_ns"), times[2], sizeof times[2]);
+    (void)snprintf(text, capacity, "%s (%s to %s)", times[0], times[1], times[2]);
 }
 
 static void (*const print_grid[])(const struct bm_grid *grid, FILE *stream) = {
@@ -333,6 +366,10 @@ static const struct part_block shares = {"share of the bound, batch", "bound", "
 /* How well several sessions share a batch. */
 static const struct part_block efficiencies = {"efficiency, batch", "efficiency", "value",
                                                efficiency_field};
+
+/* What the device's own clock does not see of an update. */
+static const struct part_block submissions = {"submitting and waiting, batch", "submission",
+                                              "median_ns", submission_field};
 
 static int has_figure(const json_t *objects,
                       const struct layout *layout,
@@ -645,6 +682,20 @@ static void print_check(const json_t *check, FILE *stream) {
     }
 }
 
+/* Only the rows of devices that tell their time. */
+static void print_device_times(const json_t *objects,
+                               const struct layout *layout,
+                               uint32_t format,
+                               FILE *stream) {
+    static const struct part_block blocks[] = {
+        {"one gradient, device time", "device_gradient", "median_ns", device_gradient_field},
+        {"one apply, device time", "device_apply", "median_ns", device_apply_field},
+        {"one update, device time", "device_update", "median_ns", device_update_field}};
+    for (uint32_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        print_part_block(objects, layout, &blocks[i], format, stream);
+    }
+}
+
 static void
 print_verbose(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
     static const char *const series[][2] = {{"gradient", "one gradient"},
@@ -654,6 +705,7 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
     for (uint32_t i = 0; i < sizeof series / sizeof series[0]; i++) {
         print_block(objects, layout, series[i][1], series[i][0], format, stream);
     }
+    print_device_times(objects, layout, format, stream);
     print_roofline(objects, layout, stream);
     for (uint32_t row = 0; row < layout->row_count; row++) {
         for (uint32_t i = 0; i < layout->batch_count; i++) {
@@ -715,6 +767,7 @@ static void print_case(
     print_block(objects, layout, "one epoch, batch", NULL, format, stream);
     print_part_block(objects, layout, &shares, format, stream);
     print_part_block(objects, layout, &efficiencies, format, stream);
+    print_part_block(objects, layout, &submissions, format, stream);
     print_ratios(objects, layout, format, stream);
     if (verbose) {
         print_verbose(objects, layout, format, stream);
@@ -754,6 +807,8 @@ static void print_csv_end(const json_t *cell, FILE *stream) {
     print_csv_number(bound, "share", stream);
     print_csv_number(cell, "data_parallel", stream);
     print_csv_number(json_object_get(cell, "efficiency"), "value", stream);
+    print_csv_number(json_object_get(cell, "device_update"), "median_ns", stream);
+    print_csv_number(json_object_get(cell, "submission"), "median_ns", stream);
     (void)fputc('\n', stream);
 }
 
@@ -764,7 +819,8 @@ static void print_csv(const json_t *objects, FILE *stream) {
     const json_t *cell;
     (void)fputs("backend,device_name,model,dataset,optimizer,precision,status,reason,device,batch,"
                 "threads,update_ns,spread,rounds,gradient_ns,apply_ns,pipelined_ns,epoch_s,"
-                "epoch_measured,bound_ns,share,data_parallel,efficiency\n",
+                "epoch_measured,bound_ns,share,data_parallel,efficiency,device_update_ns,"
+                "submission_ns\n",
                 stream);
     json_array_foreach(objects, index, cell) {
         if (!is_kind(cell, "cell")) {

@@ -5,6 +5,8 @@
 #include "test.h"
 #include "test_bench.h"
 
+#include <math.h>
+
 #define IMAGES 103u
 #define BATCH 10u
 #define CALLS_MAX 100u
@@ -65,6 +67,19 @@ note_apply(struct bm_session *session, const struct bm_hyper *hyper, struct bm_e
     return drops && hyper->update > 4 ? BM_STATUS_OK : base->apply(session, hyper, error);
 }
 
+static double device_gradient_ns = 1000;
+
+/* Every gradient takes a nanosecond more than the one before. */
+static int32_t
+note_device_time(struct bm_session *session, struct bm_device_time *time, struct bm_error *error) {
+    (void)session;
+    (void)error;
+    TEST_CHECK(unwaited == 0);
+    time->gradient_ns = device_gradient_ns + (device_gradient_ns > 0 ? slice_count : 0);
+    time->apply_ns = 10;
+    return BM_STATUS_OK;
+}
+
 static int32_t note_wait(struct bm_session *session, double *loss, struct bm_error *error) {
     unwaited = 0;
     wait_count++;
@@ -94,6 +109,7 @@ static struct bm_test_bench *open_noting(void) {
     table.updates = note_updates;
     table.apply = note_apply;
     table.wait = note_wait;
+    table.device_time = note_device_time;
     table.set_order = note_order;
     drops = 0;
     struct bm_test_bench *test = bm_test_bench_create(&table, &spec);
@@ -140,6 +156,7 @@ static void check_walk(enum bm_series series, uint64_t expected_waits) {
 static void test_walk(void) {
     check_walk(BM_SERIES_UPDATE, 14);
     check_walk(BM_SERIES_GRADIENT, 14);
+    check_walk(BM_SERIES_DEVICE_UPDATE, 14);
     check_walk(BM_SERIES_PIPELINED, 5); /* one for each of three values */
 }
 
@@ -180,6 +197,42 @@ static void test_replay(void) {
     }
 }
 
+/* ---- The device's clock ---- */
+
+static void read_device(enum bm_series series, uint32_t by_two_calls, double *samples_ns) {
+    struct bm_test_bench *test = open_noting();
+    struct bm_plugin table = *test->bench.plugin;
+    struct bm_block_shape shape = {series, 2, 3};
+    struct bm_block_result result;
+    float *after = calloc(test->bench.param_count, sizeof *after);
+    table.update = by_two_calls ? NULL : table.update;
+    test->bench.plugin = &table;
+    TEST_CHECK(after != NULL);
+    TEST_CHECK_MSG(bm_measure_block(&test->bench, &shape, after, samples_ns, &result,
+                                    &test->error) == BM_STATUS_OK,
+                   "%s", test->error.text);
+    TEST_CHECK(result.is_unknown == (device_gradient_ns < 0));
+    free(after);
+    bm_test_bench_destroy(test);
+}
+
+/* Warm-up makes gradients 1 and 2, for applies a third. */
+static void test_device_clock(void) {
+    double samples_ns[2];
+    for (uint32_t by_two_calls = 0; by_two_calls < 2; by_two_calls++) {
+        read_device(BM_SERIES_DEVICE_GRADIENT, by_two_calls, samples_ns);
+        TEST_CHECK(samples_ns[0] == 1004 && samples_ns[1] == 1007);
+        read_device(BM_SERIES_DEVICE_APPLY, by_two_calls, samples_ns);
+        TEST_CHECK(fabs(samples_ns[0] - 10) < 1e-9 && fabs(samples_ns[1] - 10) < 1e-9);
+        read_device(BM_SERIES_DEVICE_UPDATE, by_two_calls, samples_ns);
+        TEST_CHECK(samples_ns[0] == 1004 + 10 * by_two_calls);
+    }
+    device_gradient_ns = -1;
+    read_device(BM_SERIES_DEVICE_UPDATE, 0, samples_ns);
+    read_device(BM_SERIES_DEVICE_UPDATE, 1, samples_ns);
+    device_gradient_ns = 1000;
+}
+
 /* ---- Epoch ---- */
 
 static void test_epoch(void) {
@@ -207,6 +260,7 @@ int main(void) {
     base = bm_test_plugin("scalar");
     test_walk();
     test_replay();
+    test_device_clock();
     test_epoch();
     return 0;
 }

@@ -48,6 +48,10 @@ says() {
 run first --batch 7,5000
 says first 'family=software'
 says first 'start=cold'
+# The device tells its own time, and what an update takes beyond it.
+python3 "$support/check_record.py" first.jsonl >/dev/null || fail "the record is not what its readers rely on"
+says first '"device_update": *{'
+says first '"submission": *{'
 run second --batch 7 --option vulkan.validate=1
 says second 'start=warm'
 says second 'validate=1'

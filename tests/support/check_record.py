@@ -9,7 +9,7 @@ import math
 import statistics
 import sys
 
-SERIES = ["gradient", "apply", "update", "pipelined", "updates"]
+SERIES = ["gradient", "apply", "update", "pipelined", "updates", "device_gradient", "device_apply", "device_update"]
 STATUSES = {"ok", "skipped", "unsupported", "wrong", "crashed", "timeout", "error"}
 CELL = {
     "backend": str, "device": int, "software": bool, "model": str, "dataset": str, "optimizer": str, "batch": int,
@@ -116,12 +116,24 @@ def check_efficiency(cell, cells, what):
     assert efficiency["rounds"] == len(pairs), what
 
 
+def check_submission(cell, what):
+    """what an update takes beyond the device's own time, paired by round"""
+    submission = cell["submission"]
+    if cell["status"] != "ok" or cell["device_update"] is None:
+        assert submission is None, f"{what}: submission {submission}"
+        return
+    pairs = list(zip(round_medians(cell["update"]), round_medians(cell["device_update"])))
+    near(submission["median_ns"], statistics.median(a - b for a, b in pairs), what + " submission", abs_tol=1)
+    assert submission["low_ns"] <= submission["median_ns"] <= submission["high_ns"], what
+    assert submission["rounds"] == len(pairs), what
+
+
 def check_cell(cell, roofline):
     what = f"{cell.get('backend')} batch {cell.get('batch')}"
     for name, kind in CELL.items():
         assert isinstance(cell.get(name), kind), f"{what}: {name} is {cell.get(name)!r}"
     assert cell["status"] in STATUSES, what
-    assert set(["device_gradient", "device_apply", "epoch", *SERIES]) <= set(cell), what
+    assert set(["submission", "epoch", *SERIES]) <= set(cell), what
     check_bound(cell, roofline, what)
     check_memory(cell, what)
     if cell["status"] != "ok":
@@ -134,6 +146,7 @@ def check_cell(cell, roofline):
         if cell[name] is not None:
             check_series(cell[name], f"{what} {name}")
     assert cell["update"] is not None, what
+    check_submission(cell, what)
     check_epoch(cell, what)
 
 
