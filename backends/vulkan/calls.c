@@ -114,7 +114,10 @@ int32_t bm_vulkan_gradient(struct bm_session *session,
                            const struct bm_slice *slice,
                            struct bm_error *error) {
     struct bm_vulkan_update update = {0};
-    int32_t status = bm_kit_check_slice(&session->core, slice, 1, error);
+    int32_t status = bm_vulkan_check_queue(&session->queue, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_kit_check_slice(&session->core, slice, 1, error);
+    }
     if (status != BM_STATUS_OK) {
         return status;
     }
@@ -130,7 +133,10 @@ int32_t
 bm_vulkan_apply(struct bm_session *session, const struct bm_hyper *hyper, struct bm_error *error) {
     const struct bm_vulkan_mode mode = {.kind = BM_VULKAN_APPLY, .repeat = 1};
     struct bm_vulkan_update update = {0};
-    int32_t status = bm_kit_check_hyper(hyper, error);
+    int32_t status = bm_vulkan_check_queue(&session->queue, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_kit_check_hyper(hyper, error);
+    }
     if (status == BM_STATUS_OK) {
         status = bm_kit_check_gradient(&session->core, "apply", error);
     }
@@ -214,7 +220,10 @@ int32_t bm_vulkan_updates(struct bm_session *session,
                           const struct bm_hyper *hyper,
                           uint32_t hyper_stride,
                           struct bm_error *error) {
-    int32_t status = bm_kit_check_updates(&session->core, slice, count, hyper, hyper_stride, error);
+    int32_t status = bm_vulkan_check_queue(&session->queue, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_kit_check_updates(&session->core, slice, count, hyper, hyper_stride, error);
+    }
     if (status == BM_STATUS_OK) {
         session->core.has_gradient = 0;
     }
@@ -300,7 +309,10 @@ int32_t bm_vulkan_evaluate(struct bm_session *session,
         session->core.batch_max < EVALUATE_COUNT ? session->core.batch_max : EVALUATE_COUNT;
     double sum = 0;
     uint64_t right = 0;
-    int32_t status = bm_kit_check_evaluate(&session->core, split, first, count, flags, error);
+    int32_t status = bm_vulkan_check_queue(&session->queue, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_kit_check_evaluate(&session->core, split, first, count, flags, error);
+    }
     if (status == BM_STATUS_OK) {
         status = settle_losses(session, error);
     }

@@ -67,7 +67,10 @@ int32_t bm_vulkan_bind_data(struct bm_session *session,
                             const struct bm_data *data,
                             struct bm_error *error) {
     uint64_t values = 0;
-    int32_t status = bm_kit_session_bind(&session->core, split, data, error);
+    int32_t status = bm_vulkan_check_queue(&session->queue, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_kit_session_bind(&session->core, split, data, error);
+    }
     if (status != BM_STATUS_OK) {
         return status; /* what was bound still is */
     }
@@ -93,7 +96,10 @@ int32_t bm_vulkan_set_order(struct bm_session *session,
                             const uint32_t *order,
                             uint64_t count,
                             struct bm_error *error) {
-    int32_t status = bm_kit_session_order(&session->core, order, count, error);
+    int32_t status = bm_vulkan_check_queue(&session->queue, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_kit_session_order(&session->core, order, count, error);
+    }
     if (status != BM_STATUS_OK) {
         return status; /* the order before stays */
     }
@@ -181,7 +187,10 @@ int32_t bm_vulkan_read_gradient(struct bm_session *session,
                                 float *values,
                                 uint64_t count,
                                 struct bm_error *error) {
-    int32_t status = bm_kit_check_values(&session->core, "gradient", values, count, error);
+    int32_t status = bm_vulkan_check_queue(&session->queue, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_kit_check_values(&session->core, "gradient", values, count, error);
+    }
     if (status == BM_STATUS_OK) {
         status = bm_kit_check_gradient(&session->core, "read_gradient", error);
     }

@@ -94,7 +94,9 @@ int32_t bm_vulkan_get_program(struct bm_session *session,
     int32_t status = BM_STATUS_OK;
     if (session->program_count >= PROGRAM_MAX) {
         status = bm_vulkan_wait_all(&session->queue, error);
-        bm_vulkan_forget_programs(session);
+        if (status == BM_STATUS_OK) {
+            bm_vulkan_forget_programs(session);
+        }
     }
     if (status == BM_STATUS_OK) {
         status = add_program(session, mode, error);

@@ -93,8 +93,10 @@ keep_failure(struct bm_vulkan_queue *queue, int32_t status, const struct bm_erro
     return status;
 }
 
-static int32_t repeat_failure(const struct bm_vulkan_queue *queue, struct bm_error *error) {
-    *error = queue->failure;
+int32_t bm_vulkan_check_queue(const struct bm_vulkan_queue *queue, struct bm_error *error) {
+    if (queue->status != BM_STATUS_OK) {
+        *error = queue->failure;
+    }
     return queue->status;
 }
 
@@ -103,8 +105,9 @@ int32_t bm_vulkan_submit(struct bm_vulkan_queue *queue,
                          uint32_t count,
                          uint64_t steps,
                          struct bm_error *error) {
-    if (queue->status != BM_STATUS_OK) {
-        return repeat_failure(queue, error);
+    int32_t status = bm_vulkan_check_queue(queue, error);
+    if (status != BM_STATUS_OK) {
+        return status;
     }
     uint64_t value = queue->submitted + steps;
     const VkTimelineSemaphoreSubmitInfo timeline = {
@@ -155,8 +158,9 @@ static VkResult sleep_until(struct bm_vulkan_queue *queue, uint64_t value) {
 
 int32_t
 bm_vulkan_wait_until(struct bm_vulkan_queue *queue, uint64_t value, struct bm_error *error) {
-    if (queue->status != BM_STATUS_OK) {
-        return repeat_failure(queue, error);
+    int32_t status = bm_vulkan_check_queue(queue, error);
+    if (status != BM_STATUS_OK) {
+        return status;
     }
     if (queue->completed < value) {
         VkResult result = queue->spin_ns > 0 ? spin_until(queue, value) : VK_TIMEOUT;
@@ -167,7 +171,7 @@ bm_vulkan_wait_until(struct bm_vulkan_queue *queue, uint64_t value, struct bm_er
             return keep_failure(queue, bm_vulkan_fail(error, result, "vkWaitSemaphores"), error);
         }
     }
-    int32_t status = bm_vulkan_check_messages(&queue->device->instance, error);
+    status = bm_vulkan_check_messages(&queue->device->instance, error);
     return status == BM_STATUS_OK ? status : keep_failure(queue, status, error);
 }
 

@@ -27,6 +27,9 @@ int32_t bm_vulkan_open_queue(struct bm_vulkan_queue *queue,
 /* Waits for all work. Fine on zeros. */
 void bm_vulkan_close_queue(struct bm_vulkan_queue *queue);
 
+/* The failure of submitted work, which is the answer to everything that is asked after it. */
+int32_t bm_vulkan_check_queue(const struct bm_vulkan_queue *queue, struct bm_error *error);
+
 /* Submits `count` command buffers at once, which advances the timeline by `steps`, at least 1. */
 int32_t bm_vulkan_submit(struct bm_vulkan_queue *queue,
                          const VkCommandBuffer *buffers,
