@@ -9,7 +9,8 @@
 #define SPIN 1
 #define FAMILY 2
 #define TILE 3
-#define OPTION_COUNT 4
+#define TIMEOUT 4
+#define OPTION_COUNT 5
 
 #define FAMILY_AUTO 0
 #define FAMILY_GPU 1
@@ -26,9 +27,15 @@ static const struct bm_kit_option options[OPTION_COUNT] = {
     /* Microseconds that wait looks before it sleeps; -1: some on a GPU, none on a software device,
      * which needs the processor itself. */
     [SPIN] = {.key = "spin", .minimum = -1, .maximum = 1000000, .fallback = -1},
+    /* Seconds in which a device has to finish some of its work; 0: GPU_TIMEOUT_S, and
+     * SOFTWARE_TIMEOUT_S on a software device, which takes minutes for an update of a large batch.
+     */
+    [TIMEOUT] = {.key = "timeout", .minimum = 0, .maximum = 1000000, .fallback = 0},
 };
 
 #define GPU_SPIN_US 2000
+#define GPU_TIMEOUT_S 600
+#define SOFTWARE_TIMEOUT_S 3600
 
 /* ---- Making a session ---- */
 
@@ -101,13 +108,20 @@ static int32_t create_answers(struct bm_session *session, struct bm_error *error
                              (unsigned long long)session->core.batch_max);
 }
 
-static int32_t open_queue(struct bm_session *session, int64_t spin_us, struct bm_error *error) {
+static int32_t
+open_queue(struct bm_session *session, const int64_t values[OPTION_COUNT], struct bm_error *error) {
     int32_t is_gpu = session->device.facts.kind == BM_DEVICE_KIND_GPU;
+    int64_t spin_us = values[SPIN];
+    int64_t timeout_s = values[TIMEOUT];
     if (spin_us < 0) {
         spin_us = is_gpu ? GPU_SPIN_US : 0;
     }
+    if (timeout_s == 0) {
+        timeout_s = is_gpu ? GPU_TIMEOUT_S : SOFTWARE_TIMEOUT_S;
+    }
     int32_t status = bm_vulkan_open_queue(&session->queue, &session->device, error);
     session->queue.spin_ns = (uint64_t)spin_us * 1000;
+    session->queue.limit_ns = (uint64_t)timeout_s * 1000000000;
     return status;
 }
 
@@ -125,7 +139,7 @@ static int32_t open_parts(struct bm_session *session,
         status = create_answers(session, error);
     }
     if (status == BM_STATUS_OK) {
-        status = open_queue(session, values[SPIN], error);
+        status = open_queue(session, values, error);
     }
     if (status == BM_STATUS_OK) {
         status = bm_vulkan_open_pipelines(session, error);
@@ -142,28 +156,40 @@ static int32_t open_parts(struct bm_session *session,
     return status == BM_STATUS_OK ? start_statistics(session, error) : status;
 }
 
+static void destroy_parts(struct bm_session *session) {
+    bm_vulkan_forget_programs(session);
+    bm_vulkan_close_pipelines(session);
+    bm_vulkan_close_timestamps(session);
+    for (uint32_t i = 0; i < session->array_count; i++) {
+        bm_vulkan_destroy_buffer(&session->device, &session->arrays[i].buffer);
+    }
+    for (uint32_t i = 0; i < BM_SPLIT_COUNT; i++) {
+        bm_vulkan_destroy_buffer(&session->device, &session->splits[i].images);
+        bm_vulkan_destroy_buffer(&session->device, &session->splits[i].labels);
+        bm_vulkan_destroy_buffer(&session->device, &session->splits[i].scales);
+    }
+    bm_vulkan_destroy_buffer(&session->device, &session->order);
+    bm_vulkan_close_queue(&session->queue);
+    bm_vulkan_close_device(&session->device);
+}
+
+/* What a device that does not finish may use is leaked: it may still write to its buffers, and a
+ * driver may wait for ever for the work that is to be taken away. */
+static void leak_parts(struct bm_session *session) {
+    free(session->programs);
+    free(session->pipelines);
+}
+
 static void destroy(struct bm_session *session) {
     if (session == NULL) {
         return;
     }
     if (session->device.handle != NULL) {
-        if (session->queue.device != NULL) {
-            (void)session->device.instance.vk.DeviceWaitIdle(session->device.handle);
+        if (bm_vulkan_finish_queue(&session->queue)) {
+            destroy_parts(session);
+        } else {
+            leak_parts(session);
         }
-        bm_vulkan_forget_programs(session);
-        bm_vulkan_close_pipelines(session);
-        bm_vulkan_close_timestamps(session);
-        for (uint32_t i = 0; i < session->array_count; i++) {
-            bm_vulkan_destroy_buffer(&session->device, &session->arrays[i].buffer);
-        }
-        for (uint32_t i = 0; i < BM_SPLIT_COUNT; i++) {
-            bm_vulkan_destroy_buffer(&session->device, &session->splits[i].images);
-            bm_vulkan_destroy_buffer(&session->device, &session->splits[i].labels);
-            bm_vulkan_destroy_buffer(&session->device, &session->splits[i].scales);
-        }
-        bm_vulkan_destroy_buffer(&session->device, &session->order);
-        bm_vulkan_close_queue(&session->queue);
-        bm_vulkan_close_device(&session->device);
     }
     free(session->answers);
     free(session->arrays);
@@ -226,10 +252,11 @@ describe(struct bm_session *session, char *text, uint32_t capacity, struct bm_er
     (void)snprintf(text, capacity,
                    "device=%s\ndriver=%s\nprecision=%s\nfamily=%s\ntile=%d\nsubgroup=%u\nvalidate=%"
                    "d\nspin=%llu us\n"
-                   "start=%s\n",
+                   "timeout=%llu s\nstart=%s\n",
                    facts->name, facts->driver, BM_PRECISION_FLOAT32,
                    session->is_tiled ? "gpu" : "software", session->tile, facts->subgroup_size,
                    (int)session->validate, (unsigned long long)session->queue.spin_ns / 1000,
+                   (unsigned long long)session->queue.limit_ns / 1000000000,
                    session->cache_bytes > 0 ? "warm" : "cold");
     return BM_STATUS_OK;
 }

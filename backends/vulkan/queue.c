@@ -7,10 +7,6 @@
 /* A transfer goes in pieces of this size. */
 #define PIECE_BYTES (UINT64_C(8) << 20)
 
-/* The harness has its own limit, which knows what the work should take: this one is for the case
- * that nobody else watches. */
-#define HANG_NS (UINT64_C(3600) * 1000000000)
-
 static uint64_t now_ns(void) {
     struct timespec time;
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
@@ -72,7 +68,6 @@ void bm_vulkan_close_queue(struct bm_vulkan_queue *queue) {
         return;
     }
     const struct bm_vulkan_calls *vk = &queue->device->instance.vk;
-    (void)vk->DeviceWaitIdle(queue->device->handle);
     bm_vulkan_destroy_buffer(queue->device, &queue->upload);
     bm_vulkan_destroy_buffer(queue->device, &queue->readback);
     if (queue->pool != VK_NULL_HANDLE) {
@@ -143,17 +138,53 @@ static VkResult spin_until(struct bm_vulkan_queue *queue, uint64_t value) {
     return VK_TIMEOUT;
 }
 
+/* Some of the work may take most of the limit, so the limit begins anew with each that is done.
+ * VK_TIMEOUT if none was. */
 static VkResult sleep_until(struct bm_vulkan_queue *queue, uint64_t value) {
+    const struct bm_vulkan_calls *vk = &queue->device->instance.vk;
     const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
                                       .semaphoreCount = 1,
                                       .pSemaphores = &queue->timeline,
                                       .pValues = &value};
-    VkResult result =
-        queue->device->instance.vk.WaitSemaphores(queue->device->handle, &info, HANG_NS);
-    if (result == VK_SUCCESS) {
-        queue->completed = value;
+    for (;;) {
+        VkResult result = vk->WaitSemaphores(queue->device->handle, &info, queue->limit_ns);
+        uint64_t before = queue->completed;
+        if (result == VK_SUCCESS) {
+            queue->completed = value;
+        } else if (result == VK_TIMEOUT) {
+            result = vk->GetSemaphoreCounterValue(queue->device->handle, queue->timeline,
+                                                  &queue->completed);
+        }
+        if (result != VK_SUCCESS || queue->completed >= value) {
+            return result;
+        }
+        if (queue->completed <= before) {
+            return VK_TIMEOUT;
+        }
+    }
+}
+
+static VkResult reach(struct bm_vulkan_queue *queue, uint64_t value) {
+    VkResult result = VK_SUCCESS;
+    if (queue->completed < value) {
+        result = queue->spin_ns > 0 ? spin_until(queue, value) : VK_TIMEOUT;
+        if (result == VK_TIMEOUT) {
+            result = sleep_until(queue, value);
+        }
     }
     return result;
+}
+
+static int32_t
+fail_wait(const struct bm_vulkan_queue *queue, VkResult result, struct bm_error *error) {
+    if (result != VK_TIMEOUT) {
+        return bm_vulkan_fail(error, result, "vkWaitSemaphores");
+    }
+    (void)bm_kit_fail(error, BM_STATUS_TIMEOUT,
+                      "%s: expected some work done within %llu s (option timeout), found none",
+                      queue->device->facts.name, (unsigned long long)queue->limit_ns / 1000000000);
+    error->native_code = result;
+    return BM_STATUS_TIMEOUT;
 }
 
 int32_t
@@ -162,21 +193,27 @@ bm_vulkan_wait_until(struct bm_vulkan_queue *queue, uint64_t value, struct bm_er
     if (status != BM_STATUS_OK) {
         return status;
     }
-    if (queue->completed < value) {
-        VkResult result = queue->spin_ns > 0 ? spin_until(queue, value) : VK_TIMEOUT;
-        if (result == VK_TIMEOUT) {
-            result = sleep_until(queue, value);
-        }
-        if (result != VK_SUCCESS) {
-            return keep_failure(queue, bm_vulkan_fail(error, result, "vkWaitSemaphores"), error);
-        }
-    }
-    status = bm_vulkan_check_messages(&queue->device->instance, error);
+    VkResult result = reach(queue, value);
+    status = result == VK_SUCCESS ? bm_vulkan_check_messages(&queue->device->instance, error)
+                                  : fail_wait(queue, result, error);
     return status == BM_STATUS_OK ? status : keep_failure(queue, status, error);
 }
 
 int32_t bm_vulkan_wait_all(struct bm_vulkan_queue *queue, struct bm_error *error) {
     return bm_vulkan_wait_until(queue, queue->submitted, error);
+}
+
+/* The wait for the whole device has no limit, but none is needed where there is no work left or the
+ * device is lost. */
+int32_t bm_vulkan_finish_queue(struct bm_vulkan_queue *queue) {
+    if (queue->device == NULL) {
+        return 1;
+    }
+    if (queue->status == BM_STATUS_TIMEOUT || reach(queue, queue->submitted) == VK_TIMEOUT) {
+        return 0;
+    }
+    (void)queue->device->instance.vk.DeviceWaitIdle(queue->device->handle);
+    return 1;
 }
 
 void bm_vulkan_barrier(const struct bm_vulkan_queue *queue, VkCommandBuffer buffer) {
