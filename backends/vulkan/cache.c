@@ -1,6 +1,7 @@
 /* The file of a pipeline cache: a header of ours, then the driver's data. */
 #include "cache.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,29 +91,77 @@ void *bm_vulkan_load_cache(const struct bm_vulkan_facts *facts, size_t *bytes) {
     return data;
 }
 
+/* With the folders above it. */
+static void make_folder(const char folder[PATH_SIZE]) {
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof path, "%s", folder);
+    for (char *c = path + 1; *c != '\0'; c++) {
+        if (*c == '/') {
+            *c = '\0';
+            (void)mkdir(path, 0700);
+            *c = '/';
+        }
+    }
+    (void)mkdir(path, 0700);
+}
+
+static int32_t write_all(int fd, const void *data, size_t bytes) {
+    const unsigned char *next = data;
+    while (bytes > 0) {
+        ssize_t written = write(fd, next, bytes);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written <= 0) {
+            return 0;
+        }
+        next += written;
+        bytes -= (size_t)written;
+    }
+    return 1;
+}
+
 static int32_t write_file(int fd, const void *data, size_t bytes) {
     const struct header header = {MAGIC, bytes, checksum_of(data, bytes)};
-    FILE *file = fdopen(fd, "wb");
-    if (file == NULL) {
-        (void)close(fd);
-        return 0;
+    return write_all(fd, &header, sizeof header) && write_all(fd, data, bytes) && fsync(fd) == 0;
+}
+
+/* A file that has no name, so that a process killed while it writes leaves nothing behind, or,
+ * where the file system has no such files, one named `temporary`, which ends in XXXXXX. */
+static int open_temporary(const char *folder, char *temporary, int32_t *has_name) {
+    int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    *has_name = fd < 0;
+    if (fd >= 0) {
+        (void)snprintf(temporary + strlen(temporary) - 6, 7, "%06u", (unsigned)getpid() % 1000000);
     }
-    int32_t is_written = fwrite(&header, sizeof header, 1, file) == 1 &&
-                         fwrite(data, 1, bytes, file) == bytes && fflush(file) == 0;
-    return fclose(file) == 0 && is_written;
+    return fd >= 0 ? fd : mkostemp(temporary, O_CLOEXEC);
+}
+
+/* rename replaces what is there, and takes a name. */
+static int32_t
+put_in_place(int fd, int32_t has_name, const char *temporary, const char path[PATH_SIZE]) {
+    char own[64];
+    (void)snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+    return (has_name || linkat(AT_FDCWD, own, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0) &&
+           rename(temporary, path) == 0;
 }
 
 void bm_vulkan_save_cache(const struct bm_vulkan_facts *facts, const void *data, size_t bytes) {
     char path[PATH_SIZE];
     char folder[PATH_SIZE];
     char temporary[PATH_SIZE + 8];
+    int32_t has_name = 0;
     if (bytes == 0 || bytes > BYTES_MAX || !folder_path(folder) || !file_path(facts, path)) {
         return;
     }
-    (void)mkdir(folder, 0700);
+    make_folder(folder);
     (void)snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd >= 0 && (!write_file(fd, data, bytes) || rename(temporary, path) != 0)) {
+    int fd = open_temporary(folder, temporary, &has_name);
+    if (fd < 0) {
+        return;
+    }
+    if (!write_file(fd, data, bytes) || !put_in_place(fd, has_name, temporary, path)) {
         (void)unlink(temporary);
     }
+    (void)close(fd);
 }
