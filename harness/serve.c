@@ -476,6 +476,9 @@ static const char *status_word(int32_t status, int32_t refused) {
     if (refused) {
         return "refused";
     }
+    if (status == BM_STATUS_TIMEOUT) {
+        return "timeout";
+    }
     return status == BM_STATUS_UNSUPPORTED || status == BM_STATUS_NO_MEMORY ? "unsupported"
                                                                             : "error";
 }

@@ -490,6 +490,8 @@ static void judge_reply(struct bm_worker *worker, json_t **reply, struct bm_verd
         set_verdict(verdict, BM_VERDICT_UNSUPPORTED, "%s", reason);
     } else if (strcmp(status, "refused") == 0) {
         set_verdict(verdict, BM_VERDICT_REFUSED, "%s", reason);
+    } else if (strcmp(status, "timeout") == 0) {
+        set_verdict(verdict, BM_VERDICT_TIMEOUT, "%s", reason);
     } else {
         set_verdict(verdict, BM_VERDICT_ERROR, "%s", reason);
     }
@@ -497,7 +499,8 @@ static void judge_reply(struct bm_worker *worker, json_t **reply, struct bm_verd
         json_decref(*reply);
         *reply = NULL;
     }
-    if (worker->stdout_bytes > 0) {
+    /* A device that did not finish holds on to the process that asked it. */
+    if (worker->stdout_bytes > 0 || verdict->kind == BM_VERDICT_TIMEOUT) {
         bm_worker_stop(worker);
     }
 }

@@ -39,6 +39,7 @@ expected = {
     "abort": ("crashed", False, "killed by SIGABRT in gradient"),
     "exit0": ("crashed", False, "exited with status 0 in gradient"),
     "hang": ("timeout", False, "gradient"),
+    "timeout": ("timeout", False, "found none"),
     "stdout_print": ("error", False, "to standard output"),
     "wrong_results": ("wrong", False, "gradient"),
 }
