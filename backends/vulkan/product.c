@@ -123,7 +123,8 @@ static void dispatch_few(struct bm_vulkan_recorder *recorder,
     uint32_t lanes = kernel->constants[1] == FORWARD ? FORWARD_LANES : INPUT_GRADIENT_LANES;
     kernel->shader = BM_VULKAN_MATRIX_FEW;
     kernel->constants[0] = FEW_INVOCATIONS;
-    kernel->constants[18] = push->rows;
+    /* Few kinds, since each takes time to compile: what is read twice costs nothing. */
+    kernel->constants[18] = push->rows <= 2 ? push->rows : push->rows <= 4 ? 4 : FEW;
     kernel->constants[19] = lanes;
     bm_vulkan_dispatch(recorder, kernel, push, sizeof *push, vectors * lanes);
 }

@@ -8,7 +8,7 @@
 #include "sink.glsl"
 #include "matrix.glsl"
 
-layout(constant_id = 18) const uint ROWS = 1;   // all rows of c
+layout(constant_id = 18) const uint ROWS = 1;   // at least the rows of c; those behind the last repeat it
 layout(constant_id = 19) const uint LANES = 32; // a power of 2 that divides the workgroup
 
 const uint COLUMNS = gl_WorkGroupSize.x / LANES; // vectors of a workgroup
@@ -20,7 +20,7 @@ void forward(uint lane, uint column) {
     for (uint d = lane; d < DEPTH; d += LANES) {
         vec4 left[ROWS];
         [[unroll]] for (uint r = 0; r < ROWS; r++) {
-            left[r] = a.v[r * INPUTS + d];
+            left[r] = a.v[min(r, rows - 1) * INPUTS + d];
         }
         [[unroll]] for (uint j = 0; j < 4; j++) {
             vec4 right = b.v[(4 * d + j) * OUTPUTS + column];
@@ -36,7 +36,7 @@ void input_gradient(uint lane, uint column) {
     for (uint k = lane; k < OUTPUTS; k += LANES) {
         vec4 left[ROWS];
         [[unroll]] for (uint r = 0; r < ROWS; r++) {
-            left[r] = a.v[r * OUTPUTS + k];
+            left[r] = a.v[min(r, rows - 1) * OUTPUTS + k];
         }
         [[unroll]] for (uint j = 0; j < 4; j++) {
             vec4 right = b.v[(4 * column + j) * OUTPUTS + k];
@@ -72,7 +72,7 @@ void main() {
                 parts[own] += parts[own + span * step];
             }
         }
-        if (lane == 0 && column < columns) {
+        if (lane == 0 && column < columns && r < rows) {
             if (MODE == FORWARD) {
                 store_output(r, column, parts[own]);
             } else {
