@@ -236,6 +236,13 @@ static int32_t start_worker(struct bm_cell *cell, uint32_t index, struct bm_verd
     return 0;
 }
 
+/* What the check's session says when it has made every call is told; until then, what the last
+ * session says. */
+static void note_describe(struct bm_cell *cell, const json_t *reply) {
+    const char *describe = json_string_value(json_object_get(reply, "describe"));
+    (void)snprintf(cell->describe, sizeof cell->describe, "%s", describe == NULL ? "" : describe);
+}
+
 /* Makes worker `index` ready for the cell: running, plugin loaded, session open. */
 static int32_t make_ready(const struct bm_schedule *schedule,
                           struct bm_cell *cell,
@@ -264,9 +271,9 @@ static int32_t make_ready(const struct bm_schedule *schedule,
     int32_t good = ask(schedule, cell, index, create_command(cell), 1, &reply, verdict);
     if (good) {
         row->open_batch[index] = cell->batch;
-        const char *describe = json_string_value(json_object_get(reply, "describe"));
-        (void)snprintf(cell->describe, sizeof cell->describe, "%s",
-                       describe == NULL ? "" : describe);
+        if (!cell->checked) {
+            note_describe(cell, reply);
+        }
         cell->bytes = (uint64_t)json_integer_value(json_object_get(reply, "bytes"));
         cell->resident_bytes =
             (uint64_t)json_integer_value(json_object_get(reply, "resident_bytes"));
@@ -312,6 +319,7 @@ report(const struct bm_schedule *schedule, const struct bm_cell *cell, const cha
 /* ---- Check ---- */
 
 static void note_check(struct bm_cell *cell, const json_t *reply) {
+    note_describe(cell, reply);
     cell->checked = 1;
     cell->is_determined = json_is_true(json_object_get(reply, "determined"));
     cell->check_ratio = json_number_value(json_object_get(reply, "ratio"));

@@ -240,9 +240,20 @@ static void note_resident(struct server *server, json_t *reply) {
         json_integer(bm_resident_reset_peak() ? (json_int_t)server->resident : 0));
 }
 
+/* What really runs, as far as the session knows it by now. */
+static int32_t describe_session(struct server *server, json_t *reply, struct bm_error *error) {
+    char text[4096] = "";
+    server->files->page->phase = BM_PHASE_DESCRIBE;
+    int32_t status =
+        server->bench.plugin->describe(server->bench.session, text, sizeof text, error);
+    server->files->page->phase = BM_PHASE_HOST;
+    text[sizeof text - 1] = '\0';
+    (void)json_object_set_new(reply, "describe", json_string(text));
+    return status;
+}
+
 static int32_t
 do_create(struct server *server, json_t *command, json_t *reply, struct bm_error *error) {
-    char text[4096] = "";
     close_bench(server);
     int32_t status = server->plugin == NULL
                          ? bm_fail(error, BM_STATUS_INVALID, "worker: create before load")
@@ -254,11 +265,7 @@ do_create(struct server *server, json_t *command, json_t *reply, struct bm_error
     if (status != BM_STATUS_OK) {
         return status;
     }
-    server->files->page->phase = BM_PHASE_DESCRIBE;
-    status = server->bench.plugin->describe(server->bench.session, text, sizeof text, error);
-    server->files->page->phase = BM_PHASE_HOST;
-    text[sizeof text - 1] = '\0';
-    (void)json_object_set_new(reply, "describe", json_string(text));
+    status = describe_session(server, reply, error);
     (void)json_object_set_new(reply, "bytes", json_integer((json_int_t)server->bench.bytes));
     (void)json_object_set_new(
         reply, "memory_share",
@@ -308,7 +315,7 @@ static int32_t do_check(struct server *server, json_t *reply, struct bm_error *e
     (void)json_object_set_new(reply, "update_ns", json_real(result.update_ns));
     (void)json_object_set_new(reply, "determined", json_boolean(!entry->is_undetermined));
     forget_check(server);
-    return BM_STATUS_OK;
+    return describe_session(server, reply, error);
 }
 
 static int32_t do_calibrate(struct server *server, json_t *reply, struct bm_error *error) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What is particular to the vulkan backend: what is missing is said, software devices are named, the validation layer is
-# silent, every tile gives right results, and compiled pipelines are kept.
+# silent, every tile gives right results, and what was compiled and tuned is kept.
 set -euo pipefail
 program=$BM_TEST_PROGRAM
 support=$BM_TEST_SOURCE_DIR/tests/support
@@ -62,6 +62,26 @@ for file in cache/batchmark/vulkan-*.cache; do
 done
 run third --batch 7
 says third 'start=cold'
+
+# The tuner tries the tiles, says what it chose, and knows it the next time.
+tuned() {
+    run "$1" --batch 64 --option vulkan.family=gpu --option vulkan.tune=1 --option vulkan.validate=1 \
+        --hang-time 200s --time-limit 10m
+    says "$1" 'tuner=on'
+    says "$1" 'weight_gradient\.[0-9x]*=[0-9]*x[0-9]*x'
+}
+choices() {
+    grep -o '[a-z_]*\(forward\|gradient\)\.[0-9x]*=[0-9x]*' "$1.jsonl" | sort -u
+}
+tuned tuned
+before=$(stat -c %i cache/batchmark/vulkan-*.tiles)
+tuned again
+[ "$(choices tuned)" = "$(choices again)" ] || fail "the tuner chose anew"
+[ "$before" = "$(stat -c %i cache/batchmark/vulkan-*.tiles)" ] || fail "the tuner wrote what it had read"
+for file in cache/batchmark/vulkan-*.tiles; do
+    printf 'x' | dd of="$file" bs=1 seek=40 conv=notrunc status=none
+done
+tuned damaged
 
 # A software device takes its time to compile the large ones, and a sanitizer, which looks into no shader, ten times as long.
 tiles=(0 1 2 3 4)

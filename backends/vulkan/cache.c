@@ -1,4 +1,4 @@
-/* The file of a pipeline cache: a header of ours, then the driver's data. */
+/* The files of the cache: a header, then the data. */
 #include "cache.h"
 
 #include <errno.h>
@@ -44,7 +44,8 @@ static int32_t folder_path(char path[PATH_SIZE]) {
 }
 
 /* Named after device and driver, whose identity the cache's own holds. */
-static int32_t file_path(const struct bm_vulkan_facts *facts, char path[PATH_SIZE]) {
+static int32_t
+file_path(const struct bm_vulkan_facts *facts, const char *what, char path[PATH_SIZE]) {
     if (!folder_path(path)) {
         return 0;
     }
@@ -56,7 +57,7 @@ static int32_t file_path(const struct bm_vulkan_facts *facts, char path[PATH_SIZ
     for (uint32_t i = 0; i < VK_UUID_SIZE; i++) {
         used += (size_t)snprintf(path + used, PATH_SIZE - used, "%02x", facts->cache_uuid[i]);
     }
-    (void)snprintf(path + used, PATH_SIZE - used, ".cache");
+    (void)snprintf(path + used, PATH_SIZE - used, ".%s", what);
     return 1;
 }
 
@@ -76,10 +77,10 @@ static void *read_checked(FILE *file, size_t *bytes) {
     return data;
 }
 
-void *bm_vulkan_load_cache(const struct bm_vulkan_facts *facts, size_t *bytes) {
+void *bm_vulkan_load_cache(const struct bm_vulkan_facts *facts, const char *what, size_t *bytes) {
     char path[PATH_SIZE];
     *bytes = 0;
-    if (!file_path(facts, path)) {
+    if (!file_path(facts, what, path)) {
         return NULL;
     }
     FILE *file = fopen(path, "rbe");
@@ -146,12 +147,15 @@ put_in_place(int fd, int32_t has_name, const char *temporary, const char path[PA
            rename(temporary, path) == 0;
 }
 
-void bm_vulkan_save_cache(const struct bm_vulkan_facts *facts, const void *data, size_t bytes) {
+void bm_vulkan_save_cache(const struct bm_vulkan_facts *facts,
+                          const char *what,
+                          const void *data,
+                          size_t bytes) {
     char path[PATH_SIZE];
     char folder[PATH_SIZE];
     char temporary[PATH_SIZE + 8];
     int32_t has_name = 0;
-    if (bytes == 0 || bytes > BYTES_MAX || !folder_path(folder) || !file_path(facts, path)) {
+    if (bytes == 0 || bytes > BYTES_MAX || !folder_path(folder) || !file_path(facts, what, path)) {
         return;
     }
     make_folder(folder);

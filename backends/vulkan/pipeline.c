@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PUSH_BYTES 128u
 
@@ -79,7 +80,8 @@ static const struct {
 };
 
 static int32_t open_cache(struct bm_session *session, struct bm_error *error) {
-    void *data = bm_vulkan_load_cache(&session->device.facts, &session->cache_bytes);
+    void *data = bm_vulkan_load_cache(&session->device.facts, BM_VULKAN_CACHE_PIPELINES,
+                                      &session->cache_bytes);
     const VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
                                             .initialDataSize = session->cache_bytes,
                                             .pInitialData = data};
@@ -118,7 +120,7 @@ static void keep_cache(struct bm_session *session) {
     void *data = malloc(bytes);
     if (data != NULL && vk->GetPipelineCacheData(session->device.handle, session->cache, &bytes,
                                                  data) == VK_SUCCESS) {
-        bm_vulkan_save_cache(&session->device.facts, data, bytes);
+        bm_vulkan_save_cache(&session->device.facts, BM_VULKAN_CACHE_PIPELINES, data, bytes);
     }
     free(data);
 }
@@ -184,6 +186,12 @@ static int32_t make_pipeline(struct bm_session *session,
     return status;
 }
 
+static uint64_t now_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 int32_t bm_vulkan_get_pipeline(struct bm_session *session,
                                const struct bm_vulkan_kernel *kernel,
                                VkPipeline *pipeline,
@@ -200,7 +208,9 @@ int32_t bm_vulkan_get_pipeline(struct bm_session *session,
         return bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for a list of pipelines");
     }
     session->pipelines = grown;
+    uint64_t before_ns = now_ns();
     int32_t status = make_pipeline(session, kernel, pipeline, error);
+    session->compile_ns += now_ns() - before_ns;
     if (status == BM_STATUS_OK) {
         grown[session->pipeline_count++] =
             (struct bm_vulkan_pipeline){.kernel = *kernel, .handle = *pipeline};

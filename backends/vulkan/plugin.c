@@ -10,7 +10,8 @@
 #define FAMILY 2
 #define TILE 3
 #define TIMEOUT 4
-#define OPTION_COUNT 5
+#define TUNE 5
+#define OPTION_COUNT 6
 
 #define FAMILY_AUTO 0
 #define FAMILY_GPU 1
@@ -21,7 +22,7 @@ static const struct bm_kit_option options[OPTION_COUNT] = {
     [VALIDATE] = {.key = "validate", .minimum = 0, .maximum = 1, .fallback = 0},
     /* Which shaders multiply; auto: by the device's kind. */
     [FAMILY] = {.key = "family", .choices = families, .fallback = FAMILY_AUTO},
-    /* The tile of a GPU's products, the smallest first; -1: by the shapes, on a software device 0.
+    /* The tile of a GPU's products, the smallest first; -1: by the tuner, on a software device 0.
      */
     [TILE] = {.key = "tile", .minimum = -1, .maximum = BM_VULKAN_TILE_MAX, .fallback = -1},
     /* Microseconds that wait looks before it sleeps; -1: some on a GPU, none on a software device,
@@ -31,6 +32,8 @@ static const struct bm_kit_option options[OPTION_COUNT] = {
      * SOFTWARE_TIMEOUT_S on a software device, which takes minutes for an update of a large batch.
      */
     [TIMEOUT] = {.key = "timeout", .minimum = 0, .maximum = 1000000, .fallback = 0},
+    /* Whether products try all tiles when they are new; -1: on a GPU. */
+    [TUNE] = {.key = "tune", .minimum = -1, .maximum = 1, .fallback = -1},
 };
 
 #define GPU_SPIN_US 2000
@@ -60,7 +63,9 @@ static int32_t plan(struct bm_session *session,
     session->is_tiled = values[FAMILY] == FAMILY_GPU ||
                         (values[FAMILY] == FAMILY_AUTO && facts->kind == BM_DEVICE_KIND_GPU);
     session->tile = (int32_t)values[TILE];
-    if (session->tile < 0 && facts->kind == BM_DEVICE_KIND_SOFTWARE) {
+    session->tunes = session->is_tiled && session->tile < 0 && facts->timestamp_bits > 0 &&
+                     (values[TUNE] == 1 || (values[TUNE] < 0 && facts->kind == BM_DEVICE_KIND_GPU));
+    if (session->tile < 0 && !session->tunes && facts->kind == BM_DEVICE_KIND_SOFTWARE) {
         session->tile = 0;
     }
     int32_t status = bm_vulkan_plan(session, error);
@@ -145,6 +150,7 @@ static int32_t open_parts(struct bm_session *session,
         status = bm_vulkan_open_pipelines(session, error);
     }
     if (status == BM_STATUS_OK) {
+        bm_vulkan_open_tuner(session);
         status = bm_vulkan_open_timestamps(session, error);
     }
     if (status == BM_STATUS_OK) {
@@ -157,6 +163,7 @@ static int32_t open_parts(struct bm_session *session,
 }
 
 static void destroy_parts(struct bm_session *session) {
+    bm_vulkan_close_tuner(session);
     bm_vulkan_forget_programs(session);
     bm_vulkan_close_pipelines(session);
     bm_vulkan_close_timestamps(session);
@@ -178,6 +185,7 @@ static void destroy_parts(struct bm_session *session) {
 static void leak_parts(struct bm_session *session) {
     free(session->programs);
     free(session->pipelines);
+    free(session->tuned);
 }
 
 static void destroy(struct bm_session *session) {
@@ -252,12 +260,15 @@ describe(struct bm_session *session, char *text, uint32_t capacity, struct bm_er
     (void)snprintf(text, capacity,
                    "device=%s\ndriver=%s\nprecision=%s\nfamily=%s\ntile=%d\nsubgroup=%u\nvalidate=%"
                    "d\nspin=%llu us\n"
-                   "timeout=%llu s\nstart=%s\n",
+                   "timeout=%llu s\nstart=%s\npipelines=%u in %.1f ms\ntuner=%s\n",
                    facts->name, facts->driver, BM_PRECISION_FLOAT32,
                    session->is_tiled ? "gpu" : "software", session->tile, facts->subgroup_size,
                    (int)session->validate, (unsigned long long)session->queue.spin_ns / 1000,
                    (unsigned long long)session->queue.limit_ns / 1000000000,
-                   session->cache_bytes > 0 ? "warm" : "cold");
+                   session->cache_bytes > 0 ? "warm" : "cold", session->pipeline_count,
+                   1e-6 * (double)session->compile_ns, session->tunes ? "on" : "off");
+    size_t used = strlen(text);
+    bm_vulkan_describe_tuner(session, text + used, capacity - (uint32_t)used);
     return BM_STATUS_OK;
 }
 

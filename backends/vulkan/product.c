@@ -1,11 +1,13 @@
 /* Dense and convolutional layers: products of rows and weights (shaders/matrix.glsl). */
 #include "session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define FORWARD 0u
-#define INPUT_GRADIENT 1u
-#define WEIGHT_GRADIENT 2u
+#define FORWARD BM_VULKAN_FORWARD
+#define INPUT_GRADIENT BM_VULKAN_INPUT_GRADIENT
+#define WEIGHT_GRADIENT BM_VULKAN_WEIGHT_GRADIENT
 
 /* ---- Tiles ---- */
 
@@ -41,19 +43,24 @@ static uint64_t groups_of(const struct tile *tile, uint64_t rows, uint64_t colum
     return (rows + tile->rows - 1) / tile->rows * ((columns + tile->columns - 1) / tile->columns);
 }
 
-/* The largest that gives work to all, or the smallest. */
-static const struct tile *
-choose_tile(const struct bm_session *session, uint64_t rows, uint64_t columns) {
+/* The largest that gives work to all, or the smallest: a guess where nothing was measured. */
+static const struct tile *tile_by_shape(uint64_t rows, uint64_t columns) {
     const struct tile *chosen = &tiles[1];
-    if (session->tile >= 0) {
-        return &tiles[session->tile];
-    }
     for (size_t i = 2; i < TILE_COUNT; i++) {
         if (groups_of(&tiles[i], rows, columns) >= BUSY_GROUPS) {
             chosen = &tiles[i];
         }
     }
     return chosen;
+}
+
+void bm_vulkan_tile_text(uint32_t tile, char *text, uint32_t capacity) {
+    (void)snprintf(text, capacity, "%ux%ux%u", tiles[tile].rows, tiles[tile].columns,
+                   tiles[tile].depth);
+}
+
+int32_t bm_vulkan_tile_suits(uint32_t tile, uint64_t rows) {
+    return tile == 1 || (tile > 1 && tiles[tile].rows / 2 < rows);
 }
 
 /* ---- Kernels ---- */
@@ -91,6 +98,25 @@ static struct bm_vulkan_kernel kernel_of(const struct bm_vulkan_recorder *record
             [11] = stage->facts.stride,
             [12] = stage->facts.padding,
         }};
+}
+
+static struct bm_vulkan_shape
+shape_of(const struct bm_vulkan_kernel *kernel, uint64_t rows, uint64_t parts) {
+    struct bm_vulkan_shape shape = {.rows = rows, .parts = (uint32_t)parts};
+    memcpy(shape.constants, &kernel->constants[1], sizeof shape.constants);
+    return shape;
+}
+
+/* `rows` and `columns` of the result, which `by_shape` divides into tiles. */
+static const struct tile *choose_tile(const struct bm_session *session,
+                                      const struct bm_vulkan_shape *shape,
+                                      uint64_t rows,
+                                      uint64_t columns) {
+    if (session->tile >= 0) {
+        return &tiles[session->tile];
+    }
+    int32_t tuned = bm_vulkan_tuned_tile(session, shape);
+    return tuned >= 0 ? &tiles[tuned] : tile_by_shape(rows, columns);
 }
 
 static void set_tile(struct bm_vulkan_kernel *kernel, const struct tile *tile, uint32_t parts) {
@@ -138,7 +164,8 @@ static void dispatch_product(struct bm_vulkan_recorder *recorder,
     uint64_t items = (rows + SOFTWARE_TILE - 1) / SOFTWARE_TILE *
                      ((vectors + SOFTWARE_TILE - 1) / SOFTWARE_TILE);
     if (recorder->session->is_tiled) {
-        const struct tile *tile = choose_tile(recorder->session, rows, 4 * vectors);
+        const struct bm_vulkan_shape shape = shape_of(kernel, rows, 1);
+        const struct tile *tile = choose_tile(recorder->session, &shape, rows, 4 * vectors);
         set_tile(kernel, tile, 1);
         items = groups_of(tile, rows, 4 * vectors) * invocations_of(tile);
     }
@@ -190,28 +217,26 @@ void bm_vulkan_product_input_gradient(struct bm_vulkan_recorder *recorder,
 #define PART_ROWS_MIN UINT64_C(256)
 
 /* How the rows of a stage are divided: into slices, one after the other, and these into parts, side
- * by side. It follows from the shapes alone, since the bits depend on it. */
+ * by side. It follows from the shapes alone, not from the tile, since the bits depend on it. */
 struct division {
     uint64_t rows;
     uint64_t slice_rows;
     uint64_t slices;
     uint64_t parts;
     uint64_t part_rows;
-    const struct tile *tile;
 };
 
 static struct division divide(const struct bm_vulkan_recorder *recorder,
                               const struct bm_vulkan_stage *stage) {
-    struct division d = {
-        .rows = recorder->mode.count * stage->out.positions, .parts = 1, .tile = &tiles[0]};
+    struct division d = {.rows = recorder->mode.count * stage->out.positions, .parts = 1};
     d.slice_rows = d.rows < SUM_ROWS ? d.rows : SUM_ROWS;
     if (recorder->session->is_tiled) {
         uint64_t columns = 4 * (uint64_t)stage->out.vectors;
         uint64_t most =
             d.rows < BM_VULKAN_PART_MAX * SUM_ROWS ? d.rows : BM_VULKAN_PART_MAX * SUM_ROWS;
         d.slice_rows = most;
-        d.tile = choose_tile(recorder->session, 4 * stage->depth, columns);
-        uint64_t groups = groups_of(d.tile, 4 * stage->depth, columns);
+        uint64_t groups =
+            groups_of(tile_by_shape(4 * stage->depth, columns), 4 * stage->depth, columns);
         d.parts = (BUSY_GROUPS + groups - 1) / groups;
         d.parts = d.parts < most / PART_ROWS_MIN ? d.parts : most / PART_ROWS_MIN;
         d.parts = d.parts > most / SUM_ROWS ? d.parts : (most + SUM_ROWS - 1) / SUM_ROWS;
@@ -259,11 +284,15 @@ static void multiply_slice(struct bm_vulkan_recorder *recorder,
                               .part_rows = (uint32_t)d->part_rows};
     uint64_t items =
         (stage->depth + 1) * ((stage->out.vectors + SOFTWARE_TILE - 1) / SOFTWARE_TILE);
-    set_slice(recorder, &kernel, 15, d, slice);
+    if (d->parts == 1) {
+        set_slice(recorder, &kernel, 15, d, slice);
+    }
     if (session->is_tiled) {
-        set_tile(&kernel, d->tile, (uint32_t)d->parts);
-        items = groups_of(d->tile, 4 * stage->depth, 4 * (uint64_t)stage->out.vectors) * d->parts *
-                invocations_of(d->tile);
+        uint64_t columns = 4 * (uint64_t)stage->out.vectors;
+        const struct bm_vulkan_shape shape = shape_of(&kernel, d->rows, d->parts);
+        const struct tile *tile = choose_tile(session, &shape, 4 * stage->depth, columns);
+        set_tile(&kernel, tile, (uint32_t)d->parts);
+        items = groups_of(tile, 4 * stage->depth, columns) * d->parts * invocations_of(tile);
     }
     bm_vulkan_dispatch(recorder, &kernel, &push, sizeof push, items);
 }
@@ -352,6 +381,40 @@ void bm_vulkan_weight_gradients(struct bm_vulkan_recorder *recorder) {
         slice++;
     }
 }
+
+/* ---- For the tuner ---- */
+
+int32_t bm_vulkan_product_shape(const struct bm_vulkan_recorder *recorder,
+                                const struct bm_vulkan_stage *stage,
+                                uint32_t mode,
+                                struct bm_vulkan_shape *shape) {
+    const struct bm_vulkan_kernel kernel = kernel_of(recorder, stage, mode);
+    uint64_t positions = mode == INPUT_GRADIENT ? stage->in.positions : stage->out.positions;
+    if (!recorder->session->is_tiled || stage->depth == 0 || is_few(recorder, stage)) {
+        return 0;
+    }
+    *shape =
+        shape_of(&kernel, recorder->mode.count * (stage->kind == BM_LAYER_DENSE ? 1 : positions),
+                 mode == WEIGHT_GRADIENT ? divide(recorder, stage).parts : 1);
+    return 1;
+}
+
+void bm_vulkan_try_product(struct bm_vulkan_recorder *recorder,
+                           const struct bm_vulkan_stage *stage,
+                           uint32_t mode) {
+    if (mode == FORWARD) {
+        bm_vulkan_product_forward(recorder, stage);
+    } else if (mode == INPUT_GRADIENT) {
+        bm_vulkan_product_input_gradient(recorder, stage);
+    } else {
+        struct division d = divide(recorder, stage);
+        d.parts = d.parts > 1 ? d.parts : 2;
+        d.part_rows = (d.slice_rows + d.parts - 1) / d.parts;
+        multiply_slice(recorder, stage, &d, 0);
+    }
+}
+
+/* ---- The list of dense layers ---- */
 
 int32_t bm_vulkan_write_dense(struct bm_session *session, struct bm_error *error) {
     struct bm_vulkan_dense *layers = calloc(session->dense_count + (size_t)1, sizeof *layers);

@@ -99,6 +99,9 @@ int32_t bm_vulkan_get_program(struct bm_session *session,
         }
     }
     if (status == BM_STATUS_OK) {
+        status = bm_vulkan_tune(session, mode, error);
+    }
+    if (status == BM_STATUS_OK) {
         status = add_program(session, mode, error);
     }
     if (status == BM_STATUS_OK) {

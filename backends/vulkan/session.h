@@ -161,7 +161,8 @@ struct bm_session {
     struct bm_vulkan_device device;
     struct bm_vulkan_queue queue;
     int64_t validate;
-    int32_t tile;      /* number of the only tile to use (product.c); -1: as the shapes ask */
+    int32_t
+        tile; /* number of the only tile to use (product.c); -1: as the tuner or the shapes ask */
     uint32_t is_tiled; /* products by shared memory, for GPUs; otherwise by registers alone */
 
     struct bm_vulkan_stage *stages;
@@ -200,12 +201,54 @@ struct bm_session {
     VkPipelineCache cache;
     struct bm_vulkan_pipeline *pipelines;
     uint32_t pipeline_count;
+    uint64_t compile_ns;    /* spent on making pipelines; some drivers compile later */
     size_t cache_bytes;     /* of compiled pipelines found from an earlier run; 0: a cold start */
     VkQueryPool timestamps; /* begin and end of the last gradient, and of the last apply */
     uint32_t timed;         /* bits: which of the two has been */
     struct bm_vulkan_program *programs;
     uint32_t program_count;
+
+    uint32_t tunes;                /* whether products try the tiles */
+    struct bm_vulkan_tuned *tuned; /* what is known, of earlier runs too */
+    uint32_t tuned_count;
+    uint32_t tuned_here; /* so many of them are not in the cache */
 };
+
+/* ---- tune.c ---- */
+
+/* What a product's speed depends on: its kernel's constants from MODE to PADDING, its rows, and the
+ * parts that a weight gradient's are divided into. */
+#define BM_VULKAN_SHAPE_CONSTANTS 12u
+
+struct bm_vulkan_shape {
+    uint32_t constants[BM_VULKAN_SHAPE_CONSTANTS];
+    uint32_t parts;
+    uint64_t rows;
+};
+
+struct bm_vulkan_tuned {
+    struct bm_vulkan_shape shape;
+    uint32_t tile;    /* the fastest */
+    uint32_t is_used; /* in this session */
+};
+
+/* Finds what earlier runs have learned of this device. */
+void bm_vulkan_open_tuner(struct bm_session *session);
+
+/* Keeps what this session has learned. Fine on zeros. */
+void bm_vulkan_close_tuner(struct bm_session *session);
+
+/* Times the tiles for those products of a program that are new, in arrays that hold nothing between
+ * two calls. No bit of a result depends on the choice. */
+int32_t bm_vulkan_tune(struct bm_session *session,
+                       const struct bm_vulkan_mode *mode,
+                       struct bm_error *error);
+
+/* The number of the fastest tile; -1 if it is not known. */
+int32_t bm_vulkan_tuned_tile(const struct bm_session *session, const struct bm_vulkan_shape *shape);
+
+/* A line for each choice that this session uses, as much as fits. */
+void bm_vulkan_describe_tuner(const struct bm_session *session, char *text, uint32_t capacity);
 
 /* ---- timestamps.c ---- */
 
@@ -217,6 +260,13 @@ void bm_vulkan_begin_time(const struct bm_session *session,
                           VkCommandBuffer commands,
                           uint32_t kind);
 void bm_vulkan_end_time(const struct bm_session *session, VkCommandBuffer commands, uint32_t kind);
+
+/* Time from stamp `first` of a pool to the next one, after a wait. */
+int32_t bm_vulkan_read_stamps(struct bm_session *session,
+                              VkQueryPool pool,
+                              uint32_t first,
+                              double *ns,
+                              struct bm_error *error);
 
 /* ---- stages.c ---- */
 
@@ -308,6 +358,26 @@ void bm_vulkan_product_input_gradient(struct bm_vulkan_recorder *recorder,
 
 /* Of all stages, in dispatches that do not wait for each other where they need not. */
 void bm_vulkan_weight_gradients(struct bm_vulkan_recorder *recorder);
+
+/* A product of a stage, with the tile `session->tile`, for its time alone: a weight gradient goes
+ * into partial sums that nobody reads. Its mode is that of shaders/matrix.glsl. */
+#define BM_VULKAN_FORWARD 0u
+#define BM_VULKAN_INPUT_GRADIENT 1u
+#define BM_VULKAN_WEIGHT_GRADIENT 2u
+
+void bm_vulkan_try_product(struct bm_vulkan_recorder *recorder,
+                           const struct bm_vulkan_stage *stage,
+                           uint32_t mode);
+
+/* What the tuner knows it by; 0 if it has no tiles. */
+int32_t bm_vulkan_product_shape(const struct bm_vulkan_recorder *recorder,
+                                const struct bm_vulkan_stage *stage,
+                                uint32_t mode,
+                                struct bm_vulkan_shape *shape);
+
+/* "64x64x16"; tiles of fewer rows than `rows` or at most twice as many are worth a trial. */
+void bm_vulkan_tile_text(uint32_t tile, char *text, uint32_t capacity);
+int32_t bm_vulkan_tile_suits(uint32_t tile, uint64_t rows);
 
 /* Fills session->dense, when all arrays are there. */
 int32_t bm_vulkan_write_dense(struct bm_session *session, struct bm_error *error);

@@ -52,17 +52,16 @@ void bm_vulkan_end_time(const struct bm_session *session, VkCommandBuffer comman
 }
 
 /* Counters have timestamp_bits bits and wrap around. */
-static int32_t
-read_span(struct bm_session *session, uint32_t which, double *ns, struct bm_error *error) {
+int32_t bm_vulkan_read_stamps(struct bm_session *session,
+                              VkQueryPool pool,
+                              uint32_t first,
+                              double *ns,
+                              struct bm_error *error) {
     const struct bm_vulkan_facts *facts = &session->device.facts;
     uint64_t stamps[STAMPS_EACH];
-    *ns = -1;
-    if (session->timestamps == VK_NULL_HANDLE || (session->timed >> which & 1) == 0) {
-        return BM_STATUS_OK;
-    }
     VkResult result = session->device.instance.vk.GetQueryPoolResults(
-        session->device.handle, session->timestamps, STAMPS_EACH * which, STAMPS_EACH,
-        sizeof stamps, stamps, sizeof stamps[0], VK_QUERY_RESULT_64_BIT);
+        session->device.handle, pool, first, STAMPS_EACH, sizeof stamps, stamps, sizeof stamps[0],
+        VK_QUERY_RESULT_64_BIT);
     if (result != VK_SUCCESS) {
         return bm_vulkan_fail(error, result, "vkGetQueryPoolResults");
     }
@@ -70,6 +69,15 @@ read_span(struct bm_session *session, uint32_t which, double *ns, struct bm_erro
         facts->timestamp_bits < 64 ? (UINT64_C(1) << facts->timestamp_bits) - 1 : UINT64_MAX;
     *ns = (double)((stamps[1] - stamps[0]) & mask) * (double)facts->timestamp_ns;
     return BM_STATUS_OK;
+}
+
+static int32_t
+read_span(struct bm_session *session, uint32_t which, double *ns, struct bm_error *error) {
+    *ns = -1;
+    if (session->timestamps == VK_NULL_HANDLE || (session->timed >> which & 1) == 0) {
+        return BM_STATUS_OK;
+    }
+    return bm_vulkan_read_stamps(session, session->timestamps, STAMPS_EACH * which, ns, error);
 }
 
 int32_t bm_vulkan_device_time(struct bm_session *session,
