@@ -163,7 +163,6 @@ static int32_t open_parts(struct bm_session *session,
 }
 
 static void destroy_parts(struct bm_session *session) {
-    bm_vulkan_close_tuner(session);
     bm_vulkan_forget_programs(session);
     bm_vulkan_close_pipelines(session);
     bm_vulkan_close_timestamps(session);
@@ -185,7 +184,6 @@ static void destroy_parts(struct bm_session *session) {
 static void leak_parts(struct bm_session *session) {
     free(session->programs);
     free(session->pipelines);
-    free(session->tuned);
 }
 
 static void destroy(struct bm_session *session) {
@@ -199,6 +197,7 @@ static void destroy(struct bm_session *session) {
             leak_parts(session);
         }
     }
+    free(session->tuned);
     free(session->answers);
     free(session->arrays);
     free(session->stages);

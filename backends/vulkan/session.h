@@ -235,11 +235,8 @@ struct bm_vulkan_tuned {
 /* Finds what earlier runs have learned of this device. */
 void bm_vulkan_open_tuner(struct bm_session *session);
 
-/* Keeps what this session has learned. Fine on zeros. */
-void bm_vulkan_close_tuner(struct bm_session *session);
-
 /* Times the tiles for those products of a program that are new, in arrays that hold nothing between
- * two calls. No bit of a result depends on the choice. */
+ * two calls, and keeps the choices. No bit of a result depends on them. */
 int32_t bm_vulkan_tune(struct bm_session *session,
                        const struct bm_vulkan_mode *mode,
                        struct bm_error *error);

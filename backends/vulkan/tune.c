@@ -102,13 +102,7 @@ static void save(struct bm_session *session) {
         bm_vulkan_save_cache(&session->device.facts, BM_VULKAN_CACHE_TILES, kept, bytes);
     }
     free(kept);
-}
-
-void bm_vulkan_close_tuner(struct bm_session *session) {
-    if (session->tuned_here > 0) {
-        save(session);
-    }
-    free(session->tuned);
+    session->tuned_here = 0;
 }
 
 /* "input_gradient.1000x512x784=64x64x16": rows, terms of a sum, columns. */
@@ -302,6 +296,10 @@ int32_t bm_vulkan_tune(struct bm_session *session,
         return status;
     }
     status = tune_stages(&trial, error);
+    /* At once: the next process shall choose the same. */
+    if (session->tuned_here > 0) {
+        save(session);
+    }
     /* After a timeout the device may still use them. */
     if (session->queue.status != BM_STATUS_TIMEOUT) {
         vk->FreeCommandBuffers(session->device.handle, session->queue.pool, 1, &trial.commands);
