@@ -63,6 +63,13 @@ done
 run third --batch 7
 says third 'start=cold'
 
+# What a GPU is told to do for one update of the lecture's network and a handful of images.
+run few --model mlp --dataset synthetic --batch 1,8 --option vulkan.family=gpu --hang-time 200s --time-limit 10m
+for batch in 1 8; do
+    count=$(grep -o "dispatches.update.$batch=[0-9]*" few.jsonl | head -n 1)
+    [ "${count##*=}" -le 8 ] || fail "expected at most 8 dispatches an update, found $count"
+done
+
 # The tuner tries the tiles, says what it chose, and knows it the next time.
 tuned() {
     run "$1" --batch 64 --option vulkan.family=gpu --option vulkan.tune=1 --option vulkan.validate=1 \

@@ -267,6 +267,8 @@ describe(struct bm_session *session, char *text, uint32_t capacity, struct bm_er
                    session->cache_bytes > 0 ? "warm" : "cold", session->pipeline_count,
                    1e-6 * (double)session->compile_ns, session->tunes ? "on" : "off");
     size_t used = strlen(text);
+    bm_vulkan_describe_programs(session, text + used, capacity - (uint32_t)used);
+    used = strlen(text);
     bm_vulkan_describe_tuner(session, text + used, capacity - (uint32_t)used);
     return BM_STATUS_OK;
 }

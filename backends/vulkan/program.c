@@ -1,6 +1,7 @@
 /* Programs: found by their mode, recorded at their first use. */
 #include "session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,27 @@ int32_t bm_vulkan_get_program(struct bm_session *session,
         *program = &session->programs[session->program_count - 1];
     }
     return status;
+}
+
+void bm_vulkan_describe_programs(const struct bm_session *session, char *text, uint32_t capacity) {
+    static const char *const names[] = {[BM_VULKAN_GRADIENT] = "gradient",
+                                        [BM_VULKAN_APPLY] = "apply",
+                                        [BM_VULKAN_UPDATE] = "update",
+                                        [BM_VULKAN_EVALUATE] = "evaluate"};
+    for (uint32_t i = 0; i < session->program_count; i++) {
+        const struct bm_vulkan_program *program = &session->programs[i];
+        if (program->mode.repeat != 1) {
+            continue;
+        }
+        int used = snprintf(text, capacity, "dispatches.%s.%llu=%u\n", names[program->mode.kind],
+                            (unsigned long long)program->mode.count, program->dispatch_count);
+        if (used < 0 || (uint32_t)used >= capacity) {
+            text[0] = '\0';
+            return;
+        }
+        text += used;
+        capacity -= (uint32_t)used;
+    }
 }
 
 void bm_vulkan_forget_programs(struct bm_session *session) {

@@ -296,6 +296,9 @@ int32_t bm_vulkan_get_program(struct bm_session *session,
                               const struct bm_vulkan_program **program,
                               struct bm_error *error);
 
+/* A line for each program of one update: "dispatches.update.100=11". As much as fits. */
+void bm_vulkan_describe_programs(const struct bm_session *session, char *text, uint32_t capacity);
+
 /* After everything is done: addresses have changed. */
 void bm_vulkan_forget_programs(struct bm_session *session);
 
