@@ -13,7 +13,8 @@
 
 /* A software device's workgroup, and its invocations' tile in rows and vectors. */
 #define SOFTWARE_INVOCATIONS 8u
-#define SOFTWARE_TILE 2u
+#define SOFTWARE_ROWS 4u
+#define SOFTWARE_COLUMNS 4u
 
 /* A GPU's (shaders/matrix_tiled.comp), the smallest first. The first is for the software device
  * that is to show that these shaders are right: others take it seconds to compile. */
@@ -161,8 +162,8 @@ static void dispatch_product(struct bm_vulkan_recorder *recorder,
                              const struct push *push,
                              uint64_t rows,
                              uint64_t vectors) {
-    uint64_t items = (rows + SOFTWARE_TILE - 1) / SOFTWARE_TILE *
-                     ((vectors + SOFTWARE_TILE - 1) / SOFTWARE_TILE);
+    uint64_t items = (rows + SOFTWARE_ROWS - 1) / SOFTWARE_ROWS *
+                     ((vectors + SOFTWARE_COLUMNS - 1) / SOFTWARE_COLUMNS);
     if (recorder->session->is_tiled) {
         const struct bm_vulkan_shape shape = shape_of(kernel, rows, 1);
         const struct tile *tile = choose_tile(recorder->session, &shape, rows, 4 * vectors);
@@ -283,7 +284,7 @@ static void multiply_slice(struct bm_vulkan_recorder *recorder,
                               .row_begin = (uint32_t)begin,
                               .part_rows = (uint32_t)d->part_rows};
     uint64_t items =
-        (stage->depth + 1) * ((stage->out.vectors + SOFTWARE_TILE - 1) / SOFTWARE_TILE);
+        (stage->depth + 1) * ((stage->out.vectors + SOFTWARE_COLUMNS - 1) / SOFTWARE_COLUMNS);
     if (d->parts == 1) {
         set_slice(recorder, &kernel, 15, d, slice);
     }

@@ -7,8 +7,8 @@
 #include "sink.glsl"
 #include "matrix.glsl"
 
-#define ROWS 2
-#define COLUMNS 2 // vectors
+#define ROWS 4
+#define COLUMNS 4 // vectors
 
 void forward(uint tile) {
     const uint column_tiles = (OUTPUTS + COLUMNS - 1) / COLUMNS;
