@@ -140,6 +140,7 @@ static int open_trial(struct trial *trial, const struct bm_test_session_spec *sp
     own.layers = trial->network->layers;
     own.input = trial->network->input;
     own.class_count = trial->network->class_count;
+    TEST_CHECK(trial->test_count > 0);
     for (uint32_t i = 0; i < trial->test_count; i++) {
         own.thread_count = spec->thread_count + i;
         trial->tests[i] = bm_test_session_try(&own);
