@@ -296,6 +296,7 @@ static void note_peak(struct bm_cell *cell, uint32_t index) {
     }
 }
 
+/* A session that cannot be given back is a mishap of its cell. */
 static void
 close_session(const struct bm_schedule *schedule, struct bm_cell *cell, uint32_t index) {
     struct bm_row *row = cell->row;
@@ -307,6 +308,9 @@ close_session(const struct bm_schedule *schedule, struct bm_cell *cell, uint32_t
         json_decref(reply);
     }
     row->open_batch[index] = 0;
+    if (cell->mishap.kind == BM_VERDICT_OK && verdict.kind != BM_VERDICT_INTERRUPTED) {
+        cell->mishap = verdict;
+    }
 }
 
 static void
@@ -674,11 +678,11 @@ void bm_schedule_measure(const struct bm_schedule *schedule,
     }
     run_rounds(schedule, cells, count);
     for (uint32_t i = 0; i < count; i++) {
-        conclude(&cells[i]);
         for (uint32_t k = 0; k < BM_CELL_WORKERS; k++) {
             note_peak(&cells[i], k);
             close_session(schedule, &cells[i], k);
         }
+        conclude(&cells[i]);
     }
 }
 
