@@ -1,19 +1,14 @@
 #include "roofline_cache.h"
 
+#include "cache.h"
 #include "environment.h"
 #include "error.h"
-#include "place.h"
 #include "roofline_probe.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define SCHEMA 1    /* of the file: other loops or counts are another number */
 #define PROBE_S 1.2 /* for all points together, about */
-#define FILE_BYTES_MAX (1 << 20)
 
 json_t *bm_roofline_key(void) {
     static const char *const of_host[] = {"cpu", "isa", "cores", "processors", "caches"};
@@ -36,61 +31,27 @@ json_t *bm_roofline_key(void) {
 
 int32_t bm_roofline_cache_path(char *path, size_t capacity) {
     char machine[BM_NAME_SIZE];
-    const char *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    int length = 0;
+    char name[BM_NAME_SIZE + 16];
     bm_environment_machine(machine, sizeof machine);
-    if (cache != NULL && cache[0] == '/') {
-        length = snprintf(path, capacity, "%s/batchmark/roofline-%s.json", cache, machine);
-    } else if (home != NULL && home[0] == '/') {
-        length = snprintf(path, capacity, "%s/.cache/batchmark/roofline-%s.json", home, machine);
-    }
-    return length > 0 && (size_t)length < capacity;
+    (void)snprintf(name, sizeof name, "roofline-%s.json", machine);
+    return bm_cache_path(name, path, capacity);
 }
 
 int32_t bm_roofline_cache_read(const char *path, const json_t *key, struct bm_roofline *roofline) {
-    struct stat found;
     roofline->point_count = 0;
-    if (stat(path, &found) != 0 || !S_ISREG(found.st_mode) || found.st_size > FILE_BYTES_MAX) {
-        return 0;
-    }
-    json_t *object = json_load_file(path, 0, NULL);
+    json_t *object = bm_cache_read(path);
     int32_t good = bm_roofline_from_json(object, key, roofline);
     json_decref(object);
     return good;
-}
-
-static int32_t make_folder_of(const char *path, struct bm_error *error) {
-    char folder[BM_PATH_SIZE];
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path) {
-        return BM_STATUS_OK;
-    }
-    (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-    return bm_place_make_folders(folder, error);
 }
 
 int32_t bm_roofline_cache_write(const char *path,
                                 const json_t *key,
                                 const struct bm_roofline *roofline,
                                 struct bm_error *error) {
-    char temporary[BM_PATH_SIZE + 16];
-    int32_t status = make_folder_of(path, error);
-    if (status != BM_STATUS_OK) {
-        return status;
-    }
-    (void)snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0) {
-        return bm_fail_errno(error, BM_STATUS_INVALID, "%s: cannot make this file", temporary);
-    }
     json_t *object = bm_roofline_json(roofline, key);
-    int written = json_dumpfd(object, fd, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    int32_t status = bm_cache_write(path, object, error);
     json_decref(object);
-    if ((close(fd) != 0) | (written != 0) || rename(temporary, path) != 0) {
-        status = bm_fail_errno(error, BM_STATUS_INVALID, "%s: cannot write it", path);
-        (void)unlink(temporary);
-    }
     return status;
 }
 
