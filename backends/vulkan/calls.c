@@ -151,7 +151,16 @@ int32_t bm_vulkan_update(struct bm_session *session,
                          const struct bm_slice *slice,
                          const struct bm_hyper *hyper,
                          struct bm_error *error) {
-    return bm_vulkan_updates(session, slice, 1, hyper, sizeof *hyper, error);
+    int32_t status = bm_vulkan_check_queue(&session->queue, error);
+    if (status == BM_STATUS_OK) {
+        status = bm_kit_check_hyper(hyper, error);
+    }
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    struct bm_hyper known = *hyper; /* a later host's is longer than a stride of ours */
+    known.size = sizeof known;
+    return bm_vulkan_updates(session, slice, 1, &known, sizeof known, error);
 }
 
 /* The commands of `count` updates, REPEAT at a time as far as that goes; *commands_count of them.
