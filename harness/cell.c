@@ -271,6 +271,9 @@ json_t *bm_cell_json(const struct bm_cell *cell) {
     (void)json_object_set_new(object, "bound", bound_json(cell));
     (void)json_object_set_new(object, "check", check_json(cell));
     (void)json_object_set_new(object, "plugin", plugin_json(cell));
+    (void)json_object_set_new(object, "properties",
+                              cell->row->properties == NULL ? json_null()
+                                                            : json_incref(cell->row->properties));
     (void)json_object_set_new(object, "session_bytes", json_integer((json_int_t)cell->bytes));
     (void)json_object_set_new(object, "memory", memory_json(cell));
     (void)json_object_set_new(object, "processes", json_integer(cell->process_count));

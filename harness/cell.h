@@ -38,6 +38,7 @@ struct bm_row {
     const struct bm_plugin_file *file;
     const struct bm_plugin_answer *answer;
     const json_t *device;              /* of the answer; NULL if the plugin has none */
+    json_t *properties;                /* as far as they are known, or NULL */
     uint32_t device_index;             /* the first of several */
     uint32_t data_parallel;            /* sessions that share a batch; 1: one has all of it */
     uint32_t devices[BM_PARALLEL_MAX]; /* [data_parallel], of each */

@@ -16,6 +16,8 @@
 
 int bm_command_run(int argc, char **argv);
 int bm_command_list(int argc, char **argv);
+int bm_command_check(int argc, char **argv);
+int bm_command_new(int argc, char **argv);
 int bm_command_data(int argc, char **argv);
 
 #endif

@@ -3,13 +3,38 @@
 #include "command.h"
 #include "discover.h"
 #include "interrupt.h"
+#include "properties.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *text_of(const json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
     return text == NULL ? "" : text;
+}
+
+/* What the conformance suite tells of the device: kept from before, or found out now; a software
+ * device, which runs only when named, is not run for it. */
+static void print_properties(const struct bm_conform_subject *subject) {
+    size_t index;
+    const json_t *property;
+    int software = json_integer_value(json_object_get(subject->device, "kind")) ==
+                   (json_int_t)BM_DEVICE_KIND_SOFTWARE;
+    json_t *properties = software ? bm_properties_known(subject) : bm_properties_find(subject);
+    if (properties == NULL) {
+        (void)printf("        properties not known: batchmark check %s\n", subject->word);
+    }
+    json_array_foreach(properties, index, property) {
+        const char *status = text_of(property, "status");
+        const char *reason = text_of(property, "reason");
+        (void)printf("        %s %s%s%s\n", text_of(property, "name"),
+                     strcmp(status, "pass") == 0   ? "holds"
+                     : strcmp(status, "fail") == 0 ? "does not hold"
+                                                   : status,
+                     reason[0] == '\0' ? "" : ": ", reason);
+    }
+    json_decref(properties);
 }
 
 static void print_device(const char *plugin, size_t index, const json_t *device, uint32_t verbose) {
@@ -35,6 +60,7 @@ static void print_calls(const json_t *reply) {
     static const char *const calls[][2] = {{"has_update", "update"},
                                            {"has_updates", "updates"},
                                            {"has_state", "read_state and write_state"},
+                                           {"has_write_gradient", "write_gradient"},
                                            {"has_device_time", "device_time"}};
     (void)printf("      optional calls:");
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
@@ -45,11 +71,12 @@ static void print_calls(const json_t *reply) {
     (void)printf("\n");
 }
 
-static void print_plugin(const struct bm_plugin_file *file,
-                         const struct bm_plugin_answer *answer,
-                         uint32_t verbose) {
+static void print_plugin(const struct bm_options *options,
+                         const struct bm_plugin_file *file,
+                         const struct bm_plugin_answer *answer) {
     size_t index;
     const json_t *device;
+    uint32_t verbose = options->verbose;
     if (file->shadowed) {
         (void)printf("  %s  shadowed by an earlier file of that name: %s\n", file->name,
                      file->path);
@@ -67,7 +94,15 @@ static void print_plugin(const struct bm_plugin_file *file,
         print_calls(answer->reply);
     }
     json_array_foreach(json_object_get(answer->reply, "devices"), index, device) {
+        const struct bm_conform_subject subject = {.options = options,
+                                                   .file = file,
+                                                   .device = device,
+                                                   .device_index = (uint32_t)index,
+                                                   .word = file->path};
         print_device(file->name, index, device, verbose);
+        if (verbose) {
+            print_properties(&subject);
+        }
     }
     if (index == 0) {
         (void)printf("    no device: %s\n", text_of(answer->reply, "why_none"));
@@ -98,7 +133,7 @@ static int list(const struct bm_options *options, struct bm_plugin_list *plugins
         if (!plugins->file[i].shadowed) {
             bm_discover_ask(options, plugins, i);
         }
-        print_plugin(&plugins->file[i], &plugins->answer[i], options->verbose);
+        print_plugin(options, &plugins->file[i], &plugins->answer[i]);
     }
     if (plugins->count == 0) {
         (void)printf("  none found\n");

@@ -12,6 +12,9 @@ static const struct {
 } commands[] = {
     {"run", "measure one update and one epoch for every backend and batch size", bm_command_run},
     {"list", "plugins, devices, presets and data sets, and why one is not there", bm_command_list},
+    {"check", "does a backend keep the contract? The conformance suite, for authors",
+     bm_command_check},
+    {"new", "start a backend of your own: a folder that builds and passes", bm_command_new},
     {"data", "look for data sets, check their files", bm_command_data},
 };
 

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL (BM_COMMAND_RUN | BM_COMMAND_LIST | BM_COMMAND_DATA)
 #define RUN BM_COMMAND_RUN
+#define CHECK BM_COMMAND_CHECK
+#define ALL (RUN | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW)
 #define BATCH_MAX (UINT64_C(1) << 31)
 #define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
 
 static const char *const format_names[] = {"table", "markdown", "csv", "jsonl", NULL};
+static const char *const check_format_names[] = {"table", "jsonl", "junit", NULL};
 static const char *const roofline_names[] = {"auto", "measure", "none", NULL};
 static const char *const precision_names[] = {BM_PRECISION_FLOAT32, BM_PRECISION_TF32,
                                               BM_PRECISION_BF16_F32, BM_PRECISION_F16_F32, NULL};
@@ -27,7 +29,7 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = RUN, .command_line_only = 1,
      .set = bm_set_text, FIELD(config),
      .help = "settings of yours, stronger than the preset; keys are the names of these options"},
-    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = RUN,
+    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = RUN | CHECK,
      .set = bm_set_backends, FIELD(backend),
      .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
              "its name or UUID (default: all found, software devices left out)"},
@@ -40,7 +42,7 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = RUN,
      .set = bm_set_names, FIELD(dataset), .choices = bm_data_names,
      .help = "fashion-mnist, mnist, cifar10, cifar100, synthetic"},
-    {.name = "data-dir", .value = "FOLDER", .commands = ALL,
+    {.name = "data-dir", .value = "FOLDER", .commands = RUN | BM_COMMAND_LIST | BM_COMMAND_DATA,
      .set = bm_set_text, FIELD(data_dir),
      .help = "where data sets are looked for first"},
     {.name = "optimizer", .value = "NAMES", .commands = RUN,
@@ -50,6 +52,22 @@ const struct bm_option_spec bm_option_table[] = {
      .set = bm_set_numbers, FIELD(batch), .low = 1, .high = BATCH_MAX,
      .help = "batch sizes: 1,10,100 or 1-5 or 1-1024*2; one above the number of images means all "
              "of them"},
+    {.name = "filter", .value = "GLOB", .commands = CHECK, .command_line_only = 1,
+     .set = bm_set_text, FIELD(filter),
+     .help = "only the cases whose names match: 'memory.*', '@(calls|refusals).*'"},
+    {.name = "jobs", .value = "N", .letter = 'j', .commands = CHECK, .command_line_only = 1,
+     .set = bm_set_number, FIELD(jobs), .low = 1, .high = 64,
+     .help = "cases that run at once, each in its process (default: twice the processors, "
+             "at most 4)"},
+    {.name = "list", .commands = CHECK, .command_line_only = 1,
+     .set = bm_set_flag, FIELD(list),
+     .help = "print the cases and what each one asks for"},
+    {.name = "prefix", .value = "FOLDER", .commands = BM_COMMAND_NEW, .command_line_only = 1,
+     .set = bm_set_text, FIELD(prefix),
+     .help = "the installation that the backend is built against (default: that of this program)"},
+    {.name = "threads", .value = "N", .letter = 't', .commands = CHECK,
+     .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
+     .help = "most threads that a session is given (default: 3)"},
     {.name = "threads", .value = "LIST", .letter = 't', .commands = RUN,
      .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
      .help = "thread budgets (default: the processors this process may use)"},
@@ -71,6 +89,10 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = RUN,
      .set = bm_set_duration, FIELD(time_limit_s),
      .help = "longest time for the whole command; what does not fit is skipped (default: 5m)"},
+    {.name = "hang-time", .value = "TIME", .commands = CHECK,
+     .set = bm_set_duration, FIELD(hang_time_s),
+     .help = "a case that takes longer has failed; ten times as long where a driver compiles "
+             "(default: 60s)"},
     {.name = "hang-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a worker silent for this long beyond its estimate is stopped (default: 60s)"},
@@ -86,7 +108,7 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "measure also with every batch split over N devices of a backend, the named one and "
              "those after it, and how efficient that is; a processor or software device without "
              "others takes N sessions (default: 1)"},
-    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = RUN, .command_line_only = 1,
+    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = RUN | CHECK, .command_line_only = 1,
      .set = bm_set_backend_option, .offset = 0, .size = sizeof(struct bm_options),
      .help = "an option of one backend; may be repeated"},
     {.name = "resume", .value = "FILE", .commands = RUN, .command_line_only = 1,
@@ -102,13 +124,19 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = RUN,
      .set = bm_set_choice, FIELD(format), .choices = format_names,
      .help = "what is printed: table (default), markdown, csv, jsonl"},
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = CHECK,
+     .set = bm_set_choice, FIELD(format), .choices = check_format_names,
+     .help = "what is printed: table (default), jsonl, junit"},
+    {.name = "strict", .commands = CHECK,
+     .set = bm_set_flag, FIELD(strict),
+     .help = "properties that do not hold are failures"},
     {.name = "export", .value = "FORMAT=FILE", .commands = RUN,
      .set = bm_set_exports, FIELD(export_to), .choices = format_names,
      .help = "write that format to a file as well; may be repeated"},
-    {.name = "in-process", .commands = RUN,
+    {.name = "in-process", .commands = RUN | CHECK,
      .set = bm_set_flag, FIELD(in_process),
      .help = "load plugins here, for a debugger; such results are marked and never compared"},
-    {.name = "verbose", .letter = 'v', .commands = RUN | BM_COMMAND_LIST,
+    {.name = "verbose", .letter = 'v', .commands = RUN | BM_COMMAND_LIST | CHECK,
      .set = bm_set_flag, FIELD(verbose),
      .help = "print more"},
     {.name = "help", .letter = 'h', .commands = ALL, .command_line_only = 1,

@@ -67,6 +67,11 @@ struct bm_options {
     char roofline[BM_NAME_SIZE];   /* auto, measure, none */
     char format[BM_NAME_SIZE];     /* table, markdown, csv, jsonl */
     struct bm_path_list export_to; /* FORMAT=FILE */
+    char filter[BM_NAME_SIZE];     /* a pattern of case names; empty: all */
+    uint64_t jobs; /* cases at once; 0: the command's choice */
+    uint32_t strict;
+    uint32_t list;
+    char prefix[BM_PATH_SIZE];
     uint32_t in_process;
     uint32_t verbose;
     uint32_t help;
@@ -79,6 +84,8 @@ struct bm_options {
 #define BM_COMMAND_RUN 1u
 #define BM_COMMAND_LIST 2u
 #define BM_COMMAND_DATA 4u
+#define BM_COMMAND_CHECK 8u
+#define BM_COMMAND_NEW 16u
 
 /* Parses argv[1..] of a command (argv[0] is the command's name): defaults, then the preset's ini
  * file, then --config, then the options. Words that are not options go to `words` (at most

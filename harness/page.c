@@ -23,6 +23,7 @@ static const char *const phase_names[BM_PHASE_COUNT] = {
     [BM_PHASE_WRITE_PARAMS] = "write_params",
     [BM_PHASE_READ_PARAMS] = "read_params",
     [BM_PHASE_READ_GRADIENT] = "read_gradient",
+    [BM_PHASE_WRITE_GRADIENT] = "write_gradient",
     [BM_PHASE_READ_STATE] = "read_state",
     [BM_PHASE_WRITE_STATE] = "write_state",
     [BM_PHASE_GRADIENT] = "gradient",

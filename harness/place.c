@@ -62,6 +62,22 @@ int bm_place_installed_data(char *folder, size_t capacity) {
     return bm_place_program(folder, capacity) && append(folder, capacity, BM_DATA_FROM_PROGRAM);
 }
 
+int bm_place_installed_template(char *folder, size_t capacity) {
+    return bm_place_program(folder, capacity) && append(folder, capacity, BM_TEMPLATE_FROM_PROGRAM);
+}
+
+int bm_place_prefix(char *folder, size_t capacity) {
+    return bm_place_program(folder, capacity) && append(folder, capacity, BM_PREFIX_FROM_PROGRAM);
+}
+
+int bm_place_allocations(char *path, size_t capacity) {
+    int known = bm_place_build_tree(path, capacity)
+                    ? append(path, capacity, "libbatchmark_allocations.so")
+                    : bm_place_installed_plugins(path, capacity) &&
+                          append(path, capacity, "../libbatchmark_allocations.so");
+    return known && access(path, R_OK) == 0;
+}
+
 int32_t bm_place_make_folders(const char *folder, struct bm_error *error) {
     char path[4096];
     (void)snprintf(path, sizeof path, "%s", folder);

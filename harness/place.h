@@ -14,11 +14,18 @@ int bm_place_program(char *folder, size_t capacity);
  * it runs from elsewhere. */
 int bm_place_build_tree(char *folder, size_t capacity);
 
-/* The installed plugins', presets' and data's folders: those beside the program, as CMake installs
- * them; data comes only with a bundle. 0 if the program's folder is not known. */
+/* The installed plugins', presets', data's and template's folders, and the prefix: those beside the
+ * program, as CMake installs them; data comes only with a bundle. 0 if the program's folder is not
+ * known. */
 int bm_place_installed_plugins(char *folder, size_t capacity);
 int bm_place_installed_presets(char *folder, size_t capacity);
 int bm_place_installed_data(char *folder, size_t capacity);
+int bm_place_installed_template(char *folder, size_t capacity);
+int bm_place_prefix(char *folder, size_t capacity);
+
+/* The allocator that counts (plugins/conformance/allocations/), of the build tree or installed
+ * beside the folder of the plugins; 0 if it is not there, as in a build with sanitizers. */
+int bm_place_allocations(char *path, size_t capacity);
 
 /* Makes a folder and those above it, as far as they are missing. INVALID, naming the first that
  * cannot be made. */

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "option_table.h"
+#include "properties.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,6 +95,14 @@ add_row(const struct bm_options *options, struct bm_selection *selection, uint32
     return row;
 }
 
+static json_t *known_properties(const struct bm_row *row) {
+    const struct bm_conform_subject subject = {.options = row->options,
+                                               .file = row->file,
+                                               .device = row->device,
+                                               .device_index = row->device_index};
+    return bm_properties_known(&subject);
+}
+
 static void
 add_devices(const struct bm_options *options, struct bm_selection *selection, uint32_t index) {
     const struct bm_plugin_file *file = &selection->plugins.file[index];
@@ -114,6 +123,7 @@ add_devices(const struct bm_options *options, struct bm_selection *selection, ui
             row->device_index = (uint32_t)device;
             row->devices[0] = (uint32_t)device;
             row->software = software;
+            row->properties = known_properties(row);
             row->computes_nothing = json_is_true(json_object_get(reply, "computes_nothing"));
         }
     }
@@ -298,6 +308,7 @@ static int32_t add_parallel(const struct bm_options *options,
         memmove(&selection->row[i + 2], &selection->row[i + 1],
                 (selection->row_count - i - 1) * sizeof row);
         selection->row[i + 1] = row;
+        (void)json_incref(row.properties);
         selection->row_count++;
     }
     return BM_STATUS_OK;
@@ -329,5 +340,8 @@ int32_t bm_selection_make(const struct bm_options *options,
 }
 
 void bm_selection_free(struct bm_selection *selection) {
+    for (uint32_t i = 0; i < selection->row_count; i++) {
+        json_decref(selection->row[i].properties);
+    }
     bm_discover_free(&selection->plugins);
 }

@@ -2,6 +2,7 @@
 
 #include "channel.h"
 #include "check.h"
+#include "conform.h"
 #include "error.h"
 #include "loader.h"
 #include "measure.h"
@@ -126,6 +127,8 @@ do_load(struct server *server, const json_t *command, json_t *reply, struct bm_e
     (void)json_object_set_new(reply, "has_update", json_boolean(plugin->update != NULL));
     (void)json_object_set_new(reply, "has_updates", json_boolean(plugin->updates != NULL));
     (void)json_object_set_new(reply, "has_state", json_boolean(plugin->read_state != NULL));
+    (void)json_object_set_new(reply, "has_write_gradient",
+                              json_boolean(plugin->write_gradient != NULL));
     (void)json_object_set_new(reply, "has_device_time", json_boolean(plugin->device_time != NULL));
     return list_devices(server, reply, error);
 }
@@ -425,6 +428,40 @@ do_epoch(struct server *server, const json_t *command, json_t *reply, struct bm_
     return status;
 }
 
+/* One case of the conformance suite, which loads the plugin by itself. */
+static int32_t
+do_conform(struct server *server, json_t *command, json_t *reply, struct bm_error *error) {
+    static const char *const words[] = {[BM_CONFORM_PASSED] = "pass",
+                                        [BM_CONFORM_FAILED] = "fail",
+                                        [BM_CONFORM_UNSUPPORTED] = "unsupported"};
+    struct bm_option options[64];
+    struct bm_conform_request request = {.options = options, .page = server->files->page};
+    struct bm_conform_result result;
+    const char *name = NULL;
+    uint64_t device = 0;
+    uint64_t threads = 0;
+    int32_t status = get_text(command, "plugin", &request.path, error);
+    status = status ? status : get_text(command, "case", &name, error);
+    status = status ? status : get_integer(command, "device", &device, error);
+    status = status ? status : get_integer(command, "threads", &threads, error);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    const struct bm_conform_case *which = bm_conform_find(name);
+    if (which == NULL) {
+        return bm_fail(error, BM_STATUS_INVALID, "worker: unknown case %.64s", name);
+    }
+    request.device = (uint32_t)device;
+    request.thread_count = (uint32_t)threads;
+    request.option_count = read_options(command, options, 64);
+    bm_conform_run(which, &request, &result);
+    (void)json_object_set_new(reply, "result", json_string(words[result.status]));
+    json_t *text = json_string(result.text);
+    (void)json_object_set_new(reply, "text",
+                              text != NULL ? text : json_string("the text is not UTF-8"));
+    return BM_STATUS_OK;
+}
+
 /* ---- The loop ---- */
 
 static int32_t needs_bench(const char *what) {
@@ -467,6 +504,9 @@ dispatch(struct server *server, json_t *command, json_t *reply, struct bm_error 
     }
     if (strcmp(what, "epoch") == 0) {
         return do_epoch(server, command, reply, error);
+    }
+    if (strcmp(what, "conform") == 0) {
+        return do_conform(server, command, reply, error);
     }
     if (strcmp(what, "destroy") == 0) {
         close_bench(server);

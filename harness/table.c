@@ -696,6 +696,29 @@ static void print_device_times(const json_t *objects,
     }
 }
 
+/* "scalar:0: properties: 5 of 6 hold; not no-allocation (found 3 allocations)" */
+static void print_properties(const json_t *cell, const char *label, FILE *stream) {
+    const json_t *properties = json_object_get(cell, "properties");
+    size_t held = 0;
+    size_t index;
+    const json_t *property;
+    if (!json_is_array(properties)) {
+        return;
+    }
+    json_array_foreach(properties, index, property) {
+        held += strcmp(text_of(property, "status"), "pass") == 0;
+    }
+    (void)fprintf(stream, "%s: properties: %zu of %zu hold", label, held,
+                  json_array_size(properties));
+    json_array_foreach(properties, index, property) {
+        if (strcmp(text_of(property, "status"), "pass") != 0) {
+            (void)fprintf(stream, "; not %s (%s)", text_of(property, "name"),
+                          text_of(property, "reason"));
+        }
+    }
+    (void)fputc('\n', stream);
+}
+
 static void
 print_verbose(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
     static const char *const series[][2] = {{"gradient", "one gradient"},
@@ -708,6 +731,8 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
     print_device_times(objects, layout, format, stream);
     print_roofline(objects, layout, stream);
     for (uint32_t row = 0; row < layout->row_count; row++) {
+        print_properties(find_cell(objects, layout, row, layout->batches[0]), layout->rows[row],
+                         stream);
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
             const json_t *update = json_object_get(cell, "update");

@@ -1,0 +1,24 @@
+/* Every case of the list, by the file that holds it. */
+#ifndef BM_CONFORM_CASES_H
+#define BM_CONFORM_CASES_H
+
+#include "case.h"
+
+/* ---- calls.c ---- */
+
+void bm_conform_calls_params(struct bm_conform *conform);
+void bm_conform_calls_state(struct bm_conform *conform);
+void bm_conform_calls_fresh(struct bm_conform *conform);
+void bm_conform_calls_write_gradient(struct bm_conform *conform);
+void bm_conform_calls_accumulate_update(struct bm_conform *conform);
+void bm_conform_calls_dropout(struct bm_conform *conform);
+void bm_conform_calls_evaluate(struct bm_conform *conform);
+void bm_conform_calls_statistics(struct bm_conform *conform);
+void bm_conform_calls_single_value(struct bm_conform *conform);
+void bm_conform_calls_first_maximum(struct bm_conform *conform);
+void bm_conform_calls_device_info(struct bm_conform *conform);
+void bm_conform_calls_describe(struct bm_conform *conform);
+void bm_conform_calls_device_time(struct bm_conform *conform);
+void bm_conform_calls_many_pending(struct bm_conform *conform);
+
+#endif
