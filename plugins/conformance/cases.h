@@ -4,6 +4,19 @@
 
 #include "case.h"
 
+/* ---- file.c ---- */
+
+void bm_conform_file_exports(struct bm_conform *conform);
+void bm_conform_file_nodelete(struct bm_conform *conform);
+void bm_conform_file_now(struct bm_conform *conform);
+void bm_conform_file_dependencies(struct bm_conform *conform);
+void bm_conform_file_floating_point(struct bm_conform *conform);
+void bm_conform_file_table(struct bm_conform *conform);
+
+/* ---- entry_code.c ---- */
+
+void bm_conform_file_baseline(struct bm_conform *conform);
+
 /* ---- calls.c ---- */
 
 void bm_conform_calls_params(struct bm_conform *conform);

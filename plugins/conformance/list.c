@@ -10,6 +10,18 @@
 
 /* clang-format off */
 const struct bm_conform_case bm_conform_cases[] = {
+    {100, REQUIRED, "file.exports", "bm_plugin_entry is the one symbol that the file exports",
+     bm_conform_file_exports},
+    {101, REQUIRED, "file.nodelete", "the file is never unloaded", bm_conform_file_nodelete},
+    {102, REQUIRED, "file.now", "the file is bound when it is loaded", bm_conform_file_now},
+    {103, REQUIRED, "file.dependencies", "the file names the libraries of all that it calls",
+     bm_conform_file_dependencies},
+    {104, UNLOADED, "file.floating-point", "loading keeps the rounding and floating-point mode",
+     bm_conform_file_floating_point},
+    {105, REQUIRED, "file.table", "the table and its strings are static, the strings one line each",
+     bm_conform_file_table},
+    {106, UNLOADED, "file.baseline", "entry, device_count and device_info run on any x86-64",
+     bm_conform_file_baseline},
     {300, NUMERIC, "calls.params", "parameters come back bit by bit, also after a gradient",
      bm_conform_calls_params},
     {301, NUMERIC, "calls.state",
