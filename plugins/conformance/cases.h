@@ -17,6 +17,23 @@ void bm_conform_file_table(struct bm_conform *conform);
 
 void bm_conform_file_baseline(struct bm_conform *conform);
 
+/* ---- negotiation.c ---- */
+
+void bm_conform_negotiation_entry(struct bm_conform *conform);
+void bm_conform_negotiation_extension(struct bm_conform *conform);
+void bm_conform_negotiation_problem(struct bm_conform *conform);
+void bm_conform_negotiation_layers(struct bm_conform *conform);
+void bm_conform_negotiation_data(struct bm_conform *conform);
+void bm_conform_negotiation_slice(struct bm_conform *conform);
+void bm_conform_negotiation_hyper(struct bm_conform *conform);
+void bm_conform_negotiation_device_info(struct bm_conform *conform);
+void bm_conform_negotiation_device_time(struct bm_conform *conform);
+void bm_conform_negotiation_options(struct bm_conform *conform);
+void bm_conform_negotiation_option_stride(struct bm_conform *conform);
+void bm_conform_negotiation_precision(struct bm_conform *conform);
+void bm_conform_negotiation_unknown(struct bm_conform *conform);
+void bm_conform_negotiation_device(struct bm_conform *conform);
+
 /* ---- calls.c ---- */
 
 void bm_conform_calls_params(struct bm_conform *conform);
@@ -33,5 +50,17 @@ void bm_conform_calls_device_info(struct bm_conform *conform);
 void bm_conform_calls_describe(struct bm_conform *conform);
 void bm_conform_calls_device_time(struct bm_conform *conform);
 void bm_conform_calls_many_pending(struct bm_conform *conform);
+
+/* ---- refusals.c ---- */
+
+void bm_conform_refusals_slices(struct bm_conform *conform);
+void bm_conform_refusals_gradient(struct bm_conform *conform);
+void bm_conform_refusals_arrays(struct bm_conform *conform);
+void bm_conform_refusals_data(struct bm_conform *conform);
+void bm_conform_refusals_evaluate(struct bm_conform *conform);
+void bm_conform_refusals_states(struct bm_conform *conform);
+void bm_conform_refusals_problems(struct bm_conform *conform);
+void bm_conform_refusals_layers(struct bm_conform *conform);
+void bm_conform_refusals_after_refusal(struct bm_conform *conform);
 
 #endif
