@@ -51,6 +51,22 @@ void bm_conform_calls_describe(struct bm_conform *conform);
 void bm_conform_calls_device_time(struct bm_conform *conform);
 void bm_conform_calls_many_pending(struct bm_conform *conform);
 
+/* ---- numerics.c ---- */
+
+void bm_conform_numerics_dense(struct bm_conform *conform);
+void bm_conform_numerics_convolution(struct bm_conform *conform);
+void bm_conform_numerics_batchnorm(struct bm_conform *conform);
+void bm_conform_numerics_dropout(struct bm_conform *conform);
+void bm_conform_numerics_pooling(struct bm_conform *conform);
+void bm_conform_numerics_exact_batch(struct bm_conform *conform);
+void bm_conform_numerics_full_set(struct bm_conform *conform);
+void bm_conform_numerics_normed_rows(struct bm_conform *conform);
+void bm_conform_numerics_two_images(struct bm_conform *conform);
+void bm_conform_numerics_evaluate(struct bm_conform *conform);
+void bm_conform_numerics_repeated(struct bm_conform *conform);
+void bm_conform_numerics_extreme(struct bm_conform *conform);
+void bm_conform_numerics_divisor(struct bm_conform *conform);
+
 /* ---- refusals.c ---- */
 
 void bm_conform_refusals_slices(struct bm_conform *conform);
