@@ -67,6 +67,21 @@ void bm_conform_numerics_repeated(struct bm_conform *conform);
 void bm_conform_numerics_extreme(struct bm_conform *conform);
 void bm_conform_numerics_divisor(struct bm_conform *conform);
 
+/* ---- optimizers.c ---- */
+
+void bm_conform_optimizers_sgd(struct bm_conform *conform);
+void bm_conform_optimizers_momentum(struct bm_conform *conform);
+void bm_conform_optimizers_nesterov(struct bm_conform *conform);
+void bm_conform_optimizers_adagrad(struct bm_conform *conform);
+void bm_conform_optimizers_rmsprop(struct bm_conform *conform);
+void bm_conform_optimizers_adam(struct bm_conform *conform);
+void bm_conform_optimizers_adamw(struct bm_conform *conform);
+void bm_conform_optimizers_lars(struct bm_conform *conform);
+void bm_conform_optimizers_lamb(struct bm_conform *conform);
+void bm_conform_optimizers_trajectory(struct bm_conform *conform);
+void bm_conform_optimizers_same_bits(struct bm_conform *conform);
+void bm_conform_optimizers_updates(struct bm_conform *conform);
+
 /* ---- refusals.c ---- */
 
 void bm_conform_refusals_slices(struct bm_conform *conform);
