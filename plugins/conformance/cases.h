@@ -94,4 +94,14 @@ void bm_conform_refusals_problems(struct bm_conform *conform);
 void bm_conform_refusals_layers(struct bm_conform *conform);
 void bm_conform_refusals_after_refusal(struct bm_conform *conform);
 
+/* ---- precision.c ---- */
+
+void bm_conform_precision_declared(struct bm_conform *conform);
+void bm_conform_precision_multiply_forward(struct bm_conform *conform);
+void bm_conform_precision_multiply_weight_gradient(struct bm_conform *conform);
+void bm_conform_precision_multiply_input_gradient(struct bm_conform *conform);
+void bm_conform_precision_convolution(struct bm_conform *conform);
+void bm_conform_precision_accumulate(struct bm_conform *conform);
+void bm_conform_precision_subnormals(struct bm_conform *conform);
+
 #endif

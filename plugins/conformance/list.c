@@ -171,6 +171,28 @@ const struct bm_conform_case bm_conform_cases[] = {
      bm_conform_optimizers_same_bits},
     {461, NUMERIC, "optimizers.updates", "many updates in one call are as many calls, bit by bit",
      bm_conform_optimizers_updates},
+    {500, REQUIRED, "precision.declared",
+     "device_info offers precisions of plugin.h with the roundoffs that it gives them",
+     bm_conform_precision_declared},
+    {501, NUMERIC, "precision.multiply-forward",
+     "a dense layer multiplies in float32: 1 + 2^-20 survives as an input and as a weight",
+     bm_conform_precision_multiply_forward},
+    {502, NUMERIC, "precision.multiply-weight-gradient",
+     "the gradient of a dense layer's weights is multiplied in float32",
+     bm_conform_precision_multiply_weight_gradient},
+    {503, NUMERIC, "precision.multiply-input-gradient",
+     "the gradient of a dense layer's input is multiplied in float32",
+     bm_conform_precision_multiply_input_gradient},
+    {504, NUMERIC, "precision.convolution",
+     "a convolution and its two gradients multiply in float32: 1 + 2^-16 survives",
+     bm_conform_precision_convolution},
+    {505, NUMERIC, "precision.accumulate",
+     "sums of products, over inputs and over a batch, are kept in float32",
+     bm_conform_precision_accumulate},
+    {506, NUMERIC, "precision.subnormals",
+     "subnormal inputs, parameters, gradients and steps survive, unless the device declares that "
+     "it flushes them",
+     bm_conform_precision_subnormals},
 };
 /* clang-format on */
 
