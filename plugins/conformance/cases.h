@@ -104,4 +104,41 @@ void bm_conform_precision_convolution(struct bm_conform *conform);
 void bm_conform_precision_accumulate(struct bm_conform *conform);
 void bm_conform_precision_subnormals(struct bm_conform *conform);
 
+/* ---- memory.c ---- */
+
+void bm_conform_memory_guards(struct bm_conform *conform);
+void bm_conform_memory_untouched_data(struct bm_conform *conform);
+void bm_conform_memory_copied(struct bm_conform *conform);
+void bm_conform_memory_growth(struct bm_conform *conform);
+void bm_conform_memory_sessions(struct bm_conform *conform);
+void bm_conform_memory_failed_create(struct bm_conform *conform);
+
+/* ---- behaviour.c ---- */
+
+void bm_conform_behaviour_rounding(struct bm_conform *conform);
+void bm_conform_behaviour_locale(struct bm_conform *conform);
+void bm_conform_behaviour_signals(struct bm_conform *conform);
+void bm_conform_behaviour_affinity(struct bm_conform *conform);
+void bm_conform_behaviour_folder(struct bm_conform *conform);
+void bm_conform_behaviour_environment(struct bm_conform *conform);
+void bm_conform_behaviour_umask(struct bm_conform *conform);
+void bm_conform_behaviour_children(struct bm_conform *conform);
+void bm_conform_behaviour_standard_files(struct bm_conform *conform);
+void bm_conform_behaviour_output(struct bm_conform *conform);
+
+/* ---- threads.c ---- */
+
+void bm_conform_behaviour_thread_budget(struct bm_conform *conform);
+void bm_conform_property_threads_in_budget(struct bm_conform *conform);
+void bm_conform_behaviour_thread_mask(struct bm_conform *conform);
+void bm_conform_behaviour_two_sessions(struct bm_conform *conform);
+void bm_conform_behaviour_other_thread(struct bm_conform *conform);
+
+/* ---- wait.c ---- */
+
+void bm_conform_wait_sleeps(struct bm_conform *conform);
+void bm_conform_property_sleeps_at_once(struct bm_conform *conform);
+void bm_conform_wait_values(struct bm_conform *conform);
+void bm_conform_wait_loss(struct bm_conform *conform);
+
 #endif
