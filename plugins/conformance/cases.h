@@ -141,4 +141,13 @@ void bm_conform_property_sleeps_at_once(struct bm_conform *conform);
 void bm_conform_wait_values(struct bm_conform *conform);
 void bm_conform_wait_loss(struct bm_conform *conform);
 
+/* ---- properties.c ---- */
+
+void bm_conform_property_no_allocation(struct bm_conform *conform);
+void bm_conform_property_repeatable_bits(struct bm_conform *conform);
+void bm_conform_property_bits_any_threads(struct bm_conform *conform);
+void bm_conform_property_linear_time(struct bm_conform *conform);
+void bm_conform_property_no_threads_left(struct bm_conform *conform);
+void bm_conform_property_quiet_entry(struct bm_conform *conform);
+
 #endif
