@@ -82,6 +82,11 @@ void bm_conform_optimizers_trajectory(struct bm_conform *conform);
 void bm_conform_optimizers_same_bits(struct bm_conform *conform);
 void bm_conform_optimizers_updates(struct bm_conform *conform);
 
+/* ---- cell.c ---- */
+
+void bm_conform_cells_dense(struct bm_conform *conform);
+void bm_conform_cells_mixed(struct bm_conform *conform);
+
 /* ---- refusals.c ---- */
 
 void bm_conform_refusals_slices(struct bm_conform *conform);
@@ -149,5 +154,19 @@ void bm_conform_property_bits_any_threads(struct bm_conform *conform);
 void bm_conform_property_linear_time(struct bm_conform *conform);
 void bm_conform_property_no_threads_left(struct bm_conform *conform);
 void bm_conform_property_quiet_entry(struct bm_conform *conform);
+
+/* ---- edges.c ---- */
+
+void bm_conform_edges_relu_at_zero(struct bm_conform *conform);
+void bm_conform_edges_pooling_padding(struct bm_conform *conform);
+void bm_conform_edges_split_scales(struct bm_conform *conform);
+void bm_conform_edges_stale_images(struct bm_conform *conform);
+void bm_conform_edges_stale_statistics(struct bm_conform *conform);
+void bm_conform_edges_update_numbers(struct bm_conform *conform);
+void bm_conform_edges_zero_norms(struct bm_conform *conform);
+void bm_conform_edges_shorter_order(struct bm_conform *conform);
+void bm_conform_edges_supports_bytes(struct bm_conform *conform);
+void bm_conform_edges_entry_threads(struct bm_conform *conform);
+void bm_conform_edges_turns(struct bm_conform *conform);
 
 #endif
