@@ -86,7 +86,6 @@ void bm_conform_optimizers_updates(struct bm_conform *conform);
 
 void bm_conform_cells_dense(struct bm_conform *conform);
 void bm_conform_cells_mixed(struct bm_conform *conform);
-
 /* ---- refusals.c ---- */
 
 void bm_conform_refusals_slices(struct bm_conform *conform);
@@ -98,7 +97,6 @@ void bm_conform_refusals_states(struct bm_conform *conform);
 void bm_conform_refusals_problems(struct bm_conform *conform);
 void bm_conform_refusals_layers(struct bm_conform *conform);
 void bm_conform_refusals_after_refusal(struct bm_conform *conform);
-
 /* ---- precision.c ---- */
 
 void bm_conform_precision_declared(struct bm_conform *conform);
