@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The backends of plugins/examples build against an installation, as their authors would build them, pass the conformance
+# suite, and are measured.
+set -euo pipefail
+
+fail() {
+    printf 'examples_test: %s\n' "$1" >&2
+    exit 1
+}
+
+if [ -n "${BM_TEST_SANITIZE-}" ]; then
+    echo "skipped: an installation with sanitizers is for nobody"
+    exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/prefix" >"$work/log" || fail "$(tail -n 3 "$work/log")"
+program=$work/prefix/bin/batchmark
+# The build tool of this build: another need not be installed.
+CMAKE_GENERATOR=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$BM_TEST_BINARY_DIR/CMakeCache.txt")
+export CMAKE_GENERATOR
+
+# run NAME: builds, checks, measures a small cell. 77: a library that it needs is not installed.
+run() {
+    local name=$1 plugin=$work/$1/bm_$1.so
+    cp -r "$BM_TEST_SOURCE_DIR/plugins/examples/$name" "$work/source-$name"
+    if ! cmake -S "$work/source-$name" -B "$work/$name" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" 2>&1; then
+        grep -q 'Could not find a package configuration file provided by' "$work/log" || fail "$name: $(cat "$work/log")"
+        printf '%s: not built: %s\n' "$name" "$(grep -m 1 'provided by' "$work/log")"
+        return 77
+    fi
+    cmake --build "$work/$name" >"$work/log" 2>&1 || fail "$name: $(tail -n 20 "$work/log")"
+    "$program" check "$plugin" --hang-time 5m >"$work/out" 2>&1 || fail "$name: $(grep -A 2 -v -E ' (pass|unsupported|holds)' "$work/out")"
+    printf '%s: %s\n' "$name" "$(tail -n 1 "$work/out")"
+    "$program" run --plugin "$plugin" --backend "$name" --config "$BM_TEST_SOURCE_DIR/tests/support/small.ini" --dataset synthetic \
+        --format csv -o "$work/run.jsonl" >"$work/out" 2>&1 || fail "$name: $(cat "$work/out")"
+    grep -q "^\"\?$name\"\?,.*,\"\?ok\"\?," "$work/out" || fail "$name: not measured: $(cat "$work/out")"
+}
+
+built=0
+for folder in "$BM_TEST_SOURCE_DIR"/plugins/examples/*/; do
+    code=0
+    run "$(basename "$folder")" || code=$?
+    [ $code -eq 0 ] && built=$((built + 1))
+done
+[ $built -gt 0 ] || { echo "skipped: no example has its library here"; exit 77; }
