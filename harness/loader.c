@@ -37,12 +37,12 @@ static int32_t check_header(const struct bm_plugin *plugin, struct bm_error *err
         return bm_fail(error, BM_STATUS_INVALID, "plugin: expected magic %016llx, found %016llx",
                        (unsigned long long)BM_PLUGIN_MAGIC, (unsigned long long)plugin->magic);
     }
-    int32_t minors_agree = BM_ABI_MAJOR != 0 || plugin->abi_minor == BM_ABI_MINOR;
-    if (plugin->abi_major != BM_ABI_MAJOR || !minors_agree) {
+    if (plugin->abi_major != BM_ABI_MAJOR) { /* minors only add */
         return bm_fail(error, BM_STATUS_UNSUPPORTED,
                        "plugin: ABI: host has %u.%u, plugin has %u.%u", BM_ABI_MAJOR, BM_ABI_MINOR,
                        plugin->abi_major, plugin->abi_minor);
     }
+    /* A host whose table is longer must go on taking those of 1.0, with NULL for what they lack. */
     if (plugin->size < sizeof *plugin) {
         return bm_fail(error, BM_STATUS_INVALID,
                        "plugin: expected a table of at least %zu bytes, found %u", sizeof *plugin,

@@ -30,7 +30,7 @@ sanitized = os.environ["BM_TEST_SANITIZE"] != ""
 # Status, whether the plugin is refused, and what the reason says. A sanitizer turns a signal into an exit.
 expected = {
     "wrong_magic": ("error", True, "expected magic"),
-    "wrong_version": ("error", True, "ABI: host has 0."),
+    "wrong_version": ("error", True, "ABI: host has 1.0, plugin has 2."),
     "no_symbol": ("error", True, "expected the symbol bm_plugin_entry"),
     "missing_dependency": ("error", True, "libbm_bad_not_installed.so"),
     "segfault_load": ("crashed", False, "killed by SIGSEGV in load"),

@@ -43,9 +43,12 @@ static void test_struct_array(void) {
 static void test_negotiate(void) {
     struct bm_error error;
     TEST_CHECK(bm_kit_negotiate(BM_ABI_MAJOR, BM_ABI_MINOR, &error) == BM_STATUS_OK);
+    TEST_CHECK(bm_kit_negotiate(1, BM_ABI_MINOR + 1, &error) == BM_STATUS_OK);
+    TEST_CHECK(bm_kit_negotiate(1, 4000, &error) == BM_STATUS_OK);
     TEST_CHECK(bm_kit_negotiate(7, 3, &error) == BM_STATUS_UNSUPPORTED);
-    TEST_CHECK_STR(error.text, "ABI: the plugin has 0.1, the host 7.3");
-    TEST_CHECK(bm_kit_negotiate(BM_ABI_MAJOR, BM_ABI_MINOR + 1, &error) == BM_STATUS_UNSUPPORTED);
+    TEST_CHECK_STR(error.text, "ABI: the plugin has 1.0, the host 7.3");
+    TEST_CHECK(bm_kit_negotiate(0, 1, &error) == BM_STATUS_UNSUPPORTED);
+    TEST_CHECK(bm_kit_negotiate(2, 0, &error) == BM_STATUS_UNSUPPORTED);
 }
 
 static int32_t

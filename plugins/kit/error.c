@@ -73,8 +73,7 @@ int32_t bm_kit_struct_array(const void *first,
 }
 
 int32_t bm_kit_negotiate(uint32_t host_major, uint32_t host_minor, struct bm_error *error) {
-    /* While the major is 0 nothing is frozen, and the minors must be equal too. */
-    if (host_major == BM_ABI_MAJOR && (BM_ABI_MAJOR != 0 || host_minor == BM_ABI_MINOR)) {
+    if (host_major == BM_ABI_MAJOR) { /* minors only add */
         return BM_STATUS_OK;
     }
     return bm_kit_fail(error, BM_STATUS_UNSUPPORTED, "ABI: the plugin has %u.%u, the host %u.%u",

@@ -3,7 +3,7 @@
 #
 # The headers that others compile are clean in every language and dialect they promise, and the layout and the constants
 # of plugin.h are those of layout.golden and constants.golden. --write replaces the golden files: a change of the ABI,
-# which changes BM_ABI_MINOR as well. Ends with 77 (skipped) where the compiler is not installed.
+# which raises BM_ABI_MINOR as well and only adds. Ends with 77 (skipped) where the compiler is not installed.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -64,4 +64,4 @@ fi
 layout "$cc" -std=c11 -x c | diff -u "$here/layout.golden" -
 layout "$cxx" -std=c++17 -x c++ | diff -u "$here/layout.golden" -
 constants | diff -u "$here/constants.golden" -
-[ "$(grep -c '^bm_' "$here/layout.golden")" -ge 11 ] # the structs of ABI 0.1: the script has found them
+[ "$(grep -c '^bm_' "$here/layout.golden")" -ge 11 ] # the structs of ABI 1.0: the script has found them

@@ -13,7 +13,7 @@
  * which is frozen, and the members bm_precision and bm_option. The callee accepts a size it knows
  * or a larger one; a non-zero byte in the part it does not know is BM_STATUS_UNSUPPORTED
  * (bm_kit_struct in the kit does this). Reserved fields are zero. Arrays of structs carry their
- * stride. The table only grows at its end.
+ * stride. The table and the structs only grow at their ends.
  *
  * Status. Every call returns BM_STATUS_OK (0) or a negative BM_STATUS_*; on failure it fills
  * `error`, which is the caller's, never NULL, and untouched on success. BM_STATUS_UNSUPPORTED is an
@@ -25,9 +25,10 @@
  * the state it needs; a call in an earlier state returns BM_STATUS_INVALID.
  *
  * Threads. One thread at a time calls into a session; different sessions, also of one device, may
- * be called at once, so a plugin has no mutable globals. Calls [loaded] may come from any thread at
- * any time. Threads of a plugin stay inside the process's CPU mask and sleep within 1 ms after
- * wait.
+ * be called at once, so a plugin has no mutable globals; a static that is initialised once, safely
+ * from any thread, and only read from then on is none, be it a library's or its own. Calls [loaded]
+ * may come from any thread at any time. Threads of a plugin stay inside the process's CPU mask and
+ * sleep within 1 ms after wait.
  *
  * Order. Calls take effect in the order they are made. gradient, apply, update and updates may
  * return before the work is done; their arguments are copied before they return. read_*, write_*,
@@ -39,7 +40,13 @@
  *
  * Memory. Pointers in arguments are borrowed for the call unless said otherwise; results go to
  * memory of the caller. gradient, apply, update, updates, evaluate and wait may allocate only the
- * first time they meet a count or a mode. Strings of the table are static.
+ * first time they meet a count or a mode. What counts is what the code of the plugin's own file
+ * asks for, by malloc, new and the like; what a library or a driver allocates below it does not.
+ * Strings of the table are static.
+ *
+ * Stack. Calls come on threads with the default stack of the process, the limit of `ulimit -s`: 8
+ * MiB unless the user has set another. Threads that a plugin starts with default attributes have as
+ * much, those of the kit's pool included.
  *
  * Manners. A plugin hides its other symbols, never prints, exits, aborts, forks, throws across the
  * border, changes rounding mode, locale, signal handlers, working folder, environment or the
@@ -56,9 +63,19 @@
 extern "C" {
 #endif
 
-/* ABI version. Majors must be equal; while the major is 0 the minors must be equal too. */
-#define BM_ABI_MAJOR 0u
-#define BM_ABI_MINOR 1u
+/*
+ * ABI version. Majors must be equal, minors need not: a minor only adds, at the end of the table
+ * and of structs, as flags and as ids of extensions. Nothing goes, and nothing changes its meaning.
+ *
+ * A later host takes an earlier plugin: what its shorter table lacks is optional. Reserved fields
+ * stay 0 for a plugin whose abi_minor does not have them; flags and tails that a plugin does not
+ * know are UNSUPPORTED.
+ *
+ * An earlier host is taken by a later plugin: a struct is as short as that of 1.0 at the least,
+ * fields that are missing read as 0, and what the plugin fills ends with the struct's `size`.
+ */
+#define BM_ABI_MAJOR 1u
+#define BM_ABI_MINOR 0u
 
 /* "BATCHMRK" read as a little-endian 64-bit number: the first field of struct bm_plugin. */
 #define BM_PLUGIN_MAGIC UINT64_C(0x4b524d4843544142)
@@ -162,7 +179,8 @@ struct bm_device_info {
  * y = gain (x - mean) / sqrt(variance + 1e-5) + shift, with the biased variance.
  * `gradient` then sets running = 0.9 running + 0.1 batch, here with the unbiased variance (n /
  * (n-1)). With n = 1 the variance is 0 and y = shift; neither input nor gain gets a gradient, and
- * the running variance stays. The running mean starts at 0, the running variance at 1. */
+ * the running variance stays, while the running mean moves as ever. The running mean starts at 0,
+ * the running variance at 1. */
 #define BM_LAYER_BATCHNORM 4u
 
 /* y = x where x > 0, otherwise 0; its derivative is 1 where x > 0, otherwise 0. */
@@ -222,7 +240,8 @@ struct bm_layer {
  * are named. "Coupled" means that g is replaced by g + wd w first.
  *
  * |x| is the Euclidean norm of one layer's weight tensor, summed in double. For biases and for both
- * BATCHNORM tensors LARS and LAMB use ratio 1 and no decay; where a norm is 0 the ratio is 1.
+ * BATCHNORM tensors LARS and LAMB use ratio 1 and no decay; where a norm is 0 the ratio is 1. So no
+ * rule looks beyond one tensor, and a step may be made layer by layer.
  */
 
 /* Coupled. w -= r g */
@@ -280,7 +299,7 @@ struct bm_problem {
     const struct bm_layer *layers;
     const char *precision; /* BM_PRECISION_* */
     const struct bm_option *options;
-    uint32_t option_count; /* an unknown key or value is BM_STATUS_INVALID */
+    uint32_t option_count; /* an unknown key or value, or a key twice, is BM_STATUS_INVALID */
     uint32_t option_stride;
 };
 
@@ -308,7 +327,8 @@ struct bm_data {
     const float *shift; /* [channels] */
 };
 
-/* Add to the gradient (and to the loss) instead of replacing it. */
+/* Add to the gradient that is kept (and to the loss) instead of replacing it. INVALID if none is
+ * kept, where read_gradient would be. */
 #define BM_SLICE_ACCUMULATE 1u
 
 /* Do not change the running statistics. */
@@ -328,7 +348,8 @@ struct bm_slice {
     uint64_t first;
     uint64_t count;  /* 1 .. batch_max, first + count <= length of the order */
     uint64_t update; /* the host's number of the update, from 1; keys dropout */
-    double divisor;  /* the summed loss and its gradient are divided by this; normally count */
+    double divisor;  /* the summed loss and its gradient are divided by this; normally count; 0
+                        and what is not finite are INVALID */
 };
 
 /* Hyper-parameters of one optimizer step. Fields that a rule does not name are ignored. */
@@ -425,8 +446,8 @@ struct bm_plugin {
                            uint64_t count,
                            struct bm_error *error);
 
-    /* [created] The gradient of the last gradient call; INVALID if none was made since create or
-     * the last update or updates. */
+    /* [created] The gradient of the last gradient call, the same before and after apply; INVALID if
+     * none was made since create or the last update or updates. */
     int32_t (*read_gradient)(struct bm_session *session,
                              float *values,
                              uint64_t count,

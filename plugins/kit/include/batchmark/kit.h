@@ -39,7 +39,7 @@ int32_t bm_kit_struct_array(const void *first,
                             struct bm_error *error);
 
 /* For bm_plugin_entry: OK if this plugin (compiled with BM_ABI_MAJOR, BM_ABI_MINOR) can work with
- * that host, otherwise UNSUPPORTED with both sides' numbers. */
+ * that host, whose major is then the same, otherwise UNSUPPORTED with both sides' numbers. */
 int32_t bm_kit_negotiate(uint32_t host_major, uint32_t host_minor, struct bm_error *error);
 
 /* ---- Options ---- */
@@ -185,7 +185,8 @@ int32_t bm_kit_check_slot(const struct bm_kit_session *session,
                           uint64_t count,
                           struct bm_error *error);
 
-/* `slice` and slice_count - 1 more that follow it in the order. */
+/* `slice` and slice_count - 1 more that follow it in the order. INVALID, among others, for a
+ * divisor that is 0 or not finite, and for ACCUMULATE while there is no gradient. */
 int32_t bm_kit_check_slice(const struct bm_kit_session *session,
                            const struct bm_slice *slice,
                            uint64_t slice_count,
@@ -266,7 +267,8 @@ void bm_kit_pool_destroy(struct bm_kit_pool *pool);
 
 /* Calls task(context, thread, thread_count) once for each thread, number 0 on the calling thread,
  * and returns when all have returned. Allocates nothing. Not reentrant: one run at a time, and no
- * run from inside a task. */
+ * run from inside a task. A task must not throw: it catches what may come, notes it in the context,
+ * and whoever called this looks there. */
 void bm_kit_pool_run(struct bm_kit_pool *pool, bm_kit_task *task, void *context);
 
 uint32_t bm_kit_pool_thread_count(const struct bm_kit_pool *pool);
