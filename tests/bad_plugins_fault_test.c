@@ -232,7 +232,7 @@ int main(void) {
     TEST_CHECK(healthy.printed == 0 && healthy.report.gradient[0] != 0.0f);
 
     check_refused("bad_wrong_magic", "magic");
-    check_refused("bad_wrong_version", "ABI: host has 0.");
+    check_refused("bad_wrong_version", "ABI: host has 1.");
     check_refused("bad_no_symbol", "bm_plugin_entry");
     check_refused("bad_missing_dependency", "libbm_bad_not_installed.so");
     check_killed("bad_segfault_load", SIGSEGV);
