@@ -3,6 +3,7 @@
 #include "conform_queue.h"
 #include "conform_report.h"
 #include "environment.h"
+#include "error.h"
 #include "interrupt.h"
 #include "loader.h"
 #include "progress.h"
@@ -229,6 +230,22 @@ static int list_cases(void) {
     return BM_EXIT_OK;
 }
 
+/* --backend NAME[:DEVICE] chooses among the file's devices, not another backend. */
+static int32_t
+check_backends(const struct bm_options *options, const char *name, struct bm_error *error) {
+    for (uint32_t i = 0; i < options->backend.count; i++) {
+        const char *wanted = options->backend.names[i];
+        size_t length = strcspn(wanted, ":");
+        if (length != strlen(name) || strncmp(wanted, name, length) != 0) {
+            return bm_fail(error, BM_STATUS_INVALID,
+                           "--backend: expected %s or %s:DEVICE, as the plugin's file has it, "
+                           "found \"%s\"",
+                           name, name, wanted);
+        }
+    }
+    return BM_STATUS_OK;
+}
+
 /* The one file, and of its devices those that --backend names. */
 static int32_t
 select_rows(struct check *check, struct bm_options *options, struct bm_error *error) {
@@ -240,6 +257,7 @@ select_rows(struct check *check, struct bm_options *options, struct bm_error *er
         (void)snprintf(path, sizeof path, "%s", check->word);
     }
     int32_t status = bm_loader_name(path, name, sizeof name, error);
+    status = status ? status : check_backends(options, name, error);
     if (status == BM_STATUS_OK && options->backend.count == 0) {
         options->backend.count = 1;
         memcpy(options->backend.names[0], name, sizeof name);

@@ -39,6 +39,13 @@ expect 2 "expected a plugin, a file bm_NAME.so, found none"
 expect 2 "no such plugin" "$work/bm_nothing.so"
 expect 2 "expected a pattern of case names" "$scalar" --filter nothing
 expect 2 "of a device of scalar" "$scalar" --backend scalar:7
+expect 2 "as the plugin's file has it" "$scalar" --backend avx2 "${params[@]}"
+expect 2 "as the plugin's file has it" "$scalar" --backend scalar,null "${params[@]}"
+for format in table jsonl junit; do
+    code=0
+    "$BM_TEST_PROGRAM" check "$scalar" "${params[@]}" --format $format >/dev/full 2>"$work/err" || code=$?
+    [ $code -eq 8 ] || fail "a full disk, $format: expected exit code 8, found $code: $(cat "$work/err")"
+done
 expect 6 "expected magic" "$bad/bm_bad_wrong_magic.so"
 expect 6 "ABI: host has" "$bad/bm_bad_wrong_version.so"
 expect 3 "expected" "$bad/bm_bad_wrong_results.so" --filter 'numerics.dense'
