@@ -1,9 +1,12 @@
 #include "interrupt.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
-static volatile sig_atomic_t received;
+/* Written by a signal handler, read by any thread: atomic, and free of locks (C11 7.14.1.1). */
+static atomic_int received;
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler may not wait for a lock");
 
 static void note(int number) {
     received = number;
