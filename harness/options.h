@@ -68,7 +68,7 @@ struct bm_options {
     char format[BM_NAME_SIZE];     /* table, markdown, csv, jsonl */
     struct bm_path_list export_to; /* FORMAT=FILE */
     char filter[BM_NAME_SIZE];     /* a pattern of case names; empty: all */
-    uint64_t jobs; /* cases at once; 0: the command's choice */
+    uint64_t jobs;                 /* cases at once; 0: the command's choice */
     uint32_t strict;
     uint32_t list;
     char prefix[BM_PATH_SIZE];
