@@ -269,9 +269,16 @@ void bm_conform_calls_dropout(struct bm_conform *conform) {
            "gradient of \"%s\", batch 50: expected update 2 to drop other units than update 1, "
            "found the same gradient",
            dropped);
-    bm_conform_expect_bits(&again, BM_CONFORM_PARAMS, make_gradient(test, &slice), first);
-    bm_conform_expect_bits(&undropped, BM_CONFORM_PARAMS, make_gradient(test, &next_without),
-                           make_gradient(test, &without));
+    float *repeated = make_gradient(test, &slice);
+    bm_conform_expect_bits(&again, BM_CONFORM_PARAMS, repeated, first);
+    float *whole = make_gradient(test, &without);
+    float *next_whole = make_gradient(test, &next_without);
+    bm_conform_expect_bits(&undropped, BM_CONFORM_PARAMS, next_whole, whole);
+    free(first);
+    free(redrawn);
+    free(repeated);
+    free(whole);
+    free(next_whole);
     bm_conform_close(test);
 }
 
@@ -383,7 +390,7 @@ void bm_conform_calls_statistics(struct bm_conform *conform) {
 /* One value a channel: no gradient passes, the variance stays, the mean moves. */
 static void check_single_value(struct bm_conform_session *test, const struct bm_slice *slice) {
     const uint64_t below = UNITS * INPUTS + UNITS + UNITS; /* dense 21 and the gain */
-    const float *gradient = make_gradient(test, slice);
+    float *gradient = make_gradient(test, slice);
     float found[STATISTICS];
     for (uint64_t i = 0; i < below; i++) {
         EXPECT(test->conform, gradient[i] == 0,
@@ -395,6 +402,7 @@ static void check_single_value(struct bm_conform_session *test, const struct bm_
            "gradient of \"%s\", batch 1: expected the shift of a batch norm of single values to "
            "have one, found 0 at [%llu]",
            narrow, (unsigned long long)below);
+    free(gradient);
     if (!bm_conform_has_state(test)) {
         return;
     }
@@ -428,7 +436,7 @@ void bm_conform_calls_single_value(struct bm_conform *conform) {
 static void check_first_maximum(struct bm_conform_session *test, uint64_t image) {
     const struct bm_precision *precision = bm_conform_precision(test);
     const struct bm_slice slice = bm_conform_slice(image, 1, 0, 1);
-    const float *gradient = make_gradient(test, &slice);
+    float *gradient = make_gradient(test, &slice);
     const float *pixels = (const float *)test->data.images + 4 * (size_t)test->order[image];
     double expected = (double)gradient[1] * (double)pixels[0];
     double bound =
@@ -442,6 +450,7 @@ static void check_first_maximum(struct bm_conform_session *test, uint64_t image)
            test->order[image], expected, bound, (double)(gradient[1] * pixels[1]),
            (double)(gradient[1] * pixels[2]), (double)(gradient[1] * pixels[3]),
            (double)gradient[0]);
+    free(gradient);
 }
 
 void bm_conform_calls_first_maximum(struct bm_conform *conform) {

@@ -81,7 +81,8 @@ void bm_conform_refused(struct bm_conform *conform,
                         const char *call,
                         const char *given);
 
-/* Zeroed memory of the case, never NULL; free() it, or leave it to the end of the process. */
+/* Zeroed memory of the case, never NULL; to be freed with free(). A case that fails or is left
+ * leaves it to the end of the process. */
 void *bm_conform_allocate(struct bm_conform *conform, uint64_t count, size_t size);
 
 /* ---- Watch: true of every call ---- */

@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define TRAIN_COUNT 256u
@@ -91,6 +92,7 @@ static int check_batch(struct bm_conform *conform,
         bm_bench_open(conform->plugin, conform->request->page, &request, bench, &error);
     if (status == BM_STATUS_UNSUPPORTED) {
         bm_conform_note(conform, "\"%s\" is not supported: %s", cell->layers, error.text);
+        free(bench);
         return 0;
     }
     EXPECT(conform, status == BM_STATUS_OK, "\"%s\", batch %llu: %s", cell->layers,
@@ -101,6 +103,7 @@ static int check_batch(struct bm_conform *conform,
     EXPECT(conform, !result.wrong, "\"%s\", batch %llu: %s", cell->layers,
            (unsigned long long)batch, result.reason);
     bm_bench_close(bench);
+    free(bench);
     return 1;
 }
 
@@ -111,6 +114,9 @@ static void check_cell(struct bm_conform *conform, const struct cell *cell) {
     for (uint32_t i = 0; i < cell->batch_count; i++) {
         conform->made += check_batch(conform, cell, set_up, cell->batches[i]) != 0;
     }
+    bm_expected_unmap(&set_up->expected);
+    bm_dataset_close(&set_up->dataset);
+    free(set_up);
 }
 
 /* Of all networks this is the one that every backend supports. */
