@@ -41,10 +41,10 @@ static int32_t send_order(struct bm_bench *bench, struct bm_error *error) {
                  bench->plugin->set_order(bench->session, bench->order, bench->order_count, error));
 }
 
-static int32_t write_start(struct bm_bench *bench, struct bm_error *error) {
+int32_t bm_bench_write_params(struct bm_bench *bench, const float *values, struct bm_error *error) {
     enter(bench, BM_PHASE_WRITE_PARAMS);
-    return leave(bench, bench->plugin->write_params(bench->session, bench->start,
-                                                    bench->param_count, error));
+    return leave(bench,
+                 bench->plugin->write_params(bench->session, values, bench->param_count, error));
 }
 
 static void destroy_session(struct bm_bench *bench) {
@@ -59,15 +59,14 @@ static int32_t start_session(struct bm_bench *bench, struct bm_error *error) {
     if (status != BM_STATUS_OK) {
         return status;
     }
-    status = bind_split(bench, BM_SPLIT_TRAIN, error);
-    if (status == BM_STATUS_OK) {
-        status = bind_split(bench, BM_SPLIT_TEST, error);
+    for (uint32_t split = 0; split < BM_SPLIT_COUNT && status == BM_STATUS_OK; split++) {
+        status = bind_split(bench, split, error);
     }
     if (status == BM_STATUS_OK) {
         status = send_order(bench, error);
     }
     if (status == BM_STATUS_OK) {
-        status = write_start(bench, error);
+        status = bm_bench_write_params(bench, bench->start, error);
     }
     if (status != BM_STATUS_OK) {
         destroy_session(bench);
@@ -249,11 +248,14 @@ int32_t bm_bench_set_order(struct bm_bench *bench,
     return send_order(bench, error);
 }
 
-static int32_t write_slot(struct bm_bench *bench,
-                          uint32_t slot,
-                          const float *values,
-                          uint64_t count,
-                          struct bm_error *error) {
+int32_t bm_bench_write_state(struct bm_bench *bench,
+                             uint32_t slot,
+                             const float *values,
+                             uint64_t count,
+                             struct bm_error *error) {
+    if (bench->plugin->write_state == NULL) {
+        return bm_fail(error, BM_STATUS_UNSUPPORTED, "write_state: the plugin does not offer it");
+    }
     enter(bench, BM_PHASE_WRITE_STATE);
     return leave(bench, bench->plugin->write_state(bench->session, slot, values, count, error));
 }
@@ -274,7 +276,8 @@ static int32_t write_statistics_start(struct bm_bench *bench, struct bm_error *e
             next += 2 * (size_t)channels;
         }
     }
-    int32_t status = write_slot(bench, BM_STATE_STATISTICS, values, bench->statistics_count, error);
+    int32_t status =
+        bm_bench_write_state(bench, BM_STATE_STATISTICS, values, bench->statistics_count, error);
     free(values);
     return status;
 }
@@ -289,18 +292,20 @@ int32_t bm_bench_reset(struct bm_bench *bench, struct bm_error *error) {
         return start_session(bench, error);
     }
     for (uint32_t slot = 0; slot < bench->slot_count && status == BM_STATUS_OK; slot++) {
-        status = write_slot(bench, slot, bench->zeros, bench->param_count, error);
+        status = bm_bench_write_state(bench, slot, bench->zeros, bench->param_count, error);
     }
     if (status == BM_STATUS_OK && bench->statistics_count > 0) {
         status = write_statistics_start(bench, error);
     }
-    return status == BM_STATUS_OK ? write_start(bench, error) : status;
+    return status == BM_STATUS_OK ? bm_bench_write_params(bench, bench->start, error) : status;
 }
 
 /* ---- Steps ---- */
 
 struct bm_hyper bm_bench_hyper(const struct bm_bench *bench, uint64_t update) {
-    return bm_optimizer_defaults(bench->problem.optimizer, bench->rate, update);
+    return bench->hyper != NULL
+               ? bench->hyper(bench->hyper_context, update)
+               : bm_optimizer_defaults(bench->problem.optimizer, bench->rate, update);
 }
 
 static struct bm_slice make_slice(const struct bm_bench *bench, uint64_t first, uint64_t count) {
@@ -397,15 +402,20 @@ int32_t bm_bench_updates(struct bm_bench *bench, uint32_t count, struct bm_error
     return status;
 }
 
+int32_t bm_bench_step(struct bm_bench *bench, uint64_t count, struct bm_error *error) {
+    int32_t status = update_of(bench, count, error);
+    bench->first += count;
+    bench->update++;
+    return status;
+}
+
 int32_t bm_bench_epoch(struct bm_bench *bench, uint64_t *updates, struct bm_error *error) {
     int32_t status = BM_STATUS_OK;
     *updates = 0;
     for (bench->first = 0; bench->first < bench->order_count && status == BM_STATUS_OK;) {
         uint64_t left = bench->order_count - bench->first;
         uint64_t count = left < bench->batch ? left : bench->batch;
-        status = update_of(bench, count, error);
-        bench->first += count;
-        bench->update++;
+        status = bm_bench_step(bench, count, error);
         (*updates)++;
     }
     bench->first = 0;

@@ -36,6 +36,9 @@ struct bm_bench {
     uint64_t micro_batch; /* images a slice; batch unless the update is split */
     uint32_t flags;       /* of every slice */
     double rate;
+    /* Hyper-parameters of an update; NULL: the rule's usual ones with `rate`. */
+    struct bm_hyper (*hyper)(const void *context, uint64_t update);
+    const void *hyper_context;
     uint64_t first;          /* where the next update's slice begins */
     uint64_t update;         /* number of the next update, from 1 */
     struct bm_hyper *hypers; /* [BM_BENCH_UPDATES_MAX], for `updates` */
@@ -61,8 +64,8 @@ struct bm_bench_request {
     uint32_t option_count;
 };
 
-/* Creates the session, binds the training and test data, and sets the order of epoch 0. UNSUPPORTED
- * with the plugin's reason. On failure nothing is left. */
+/* Creates the session, binds the data of every split that there is, and sets the order of epoch 0.
+ * UNSUPPORTED with the plugin's reason. On failure nothing is left. */
 int32_t bm_bench_open(const struct bm_plugin *plugin,
                       struct bm_page *page,
                       const struct bm_bench_request *request,
@@ -107,6 +110,9 @@ int32_t bm_bench_updates(struct bm_bench *bench, uint32_t count, struct bm_error
  * split into slices. */
 uint32_t bm_bench_updates_max(const struct bm_bench *bench);
 
+/* One update of the next `count` images, at most a batch; the walk moves on by them. */
+int32_t bm_bench_step(struct bm_bench *bench, uint64_t count, struct bm_error *error);
+
 /* The whole order as training walks it, the short last batch included. */
 int32_t bm_bench_epoch(struct bm_bench *bench, uint64_t *updates, struct bm_error *error);
 
@@ -129,6 +135,17 @@ int32_t bm_bench_evaluate(struct bm_bench *bench,
 /* A slot of the rule, or BM_STATE_STATISTICS; UNSUPPORTED if the plugin cannot read it. */
 int32_t bm_bench_read_state(
     struct bm_bench *bench, uint32_t slot, float *values, uint64_t count, struct bm_error *error);
+
+/* Replaces the parameters, [param_count]; the walk stays where it is. */
+int32_t bm_bench_write_params(struct bm_bench *bench, const float *values, struct bm_error *error);
+
+/* Replaces a slot of the rule, or BM_STATE_STATISTICS; UNSUPPORTED if the plugin cannot write it.
+ */
+int32_t bm_bench_write_state(struct bm_bench *bench,
+                             uint32_t slot,
+                             const float *values,
+                             uint64_t count,
+                             struct bm_error *error);
 
 /* Hyper-parameters of the update of that number. */
 struct bm_hyper bm_bench_hyper(const struct bm_bench *bench, uint64_t update);
