@@ -27,6 +27,7 @@ struct bm_dataset {
     struct bm_shape shape;
     uint32_t class_count;
     struct bm_data split[BM_SPLIT_COUNT];
+    uint64_t train_total; /* training images of the file, however they are divided */
     float scale[BM_DATA_CHANNEL_MAX];
     float shift[BM_DATA_CHANNEL_MAX];
     uint32_t source_count;
@@ -34,6 +35,7 @@ struct bm_dataset {
     int fd;       /* the sealed memory file; inherited by workers */
     void *mapped; /* the read-only mapping of it */
     uint64_t mapped_bytes;
+    void *held_out; /* images and labels of a division, or NULL */
 };
 
 /* What `synthetic` makes; zeros take the defaults 1x28x28, 10 classes, 60 000 + 10 000. */

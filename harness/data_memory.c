@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -309,6 +310,7 @@ static void fill_views(struct bm_dataset *dataset) {
     dataset->source_count = layout->source_count;
     dataset->shape = layout->shape;
     dataset->class_count = layout->class_count;
+    dataset->train_total = layout->split[BM_SPLIT_TRAIN].count;
     for (uint32_t i = 0; i < BM_SPLIT_COUNT; i++) {
         const struct split_layout *s = &layout->split[i];
         dataset->split[i] = (struct bm_data){.size = sizeof(struct bm_data), .type = s->type};
@@ -345,5 +347,6 @@ void bm_dataset_close(struct bm_dataset *dataset) {
     } else if (dataset->fd > 0) {
         (void)close(dataset->fd);
     }
+    free(dataset->held_out);
     *dataset = (struct bm_dataset){.fd = -1};
 }
