@@ -106,19 +106,19 @@ static void set_offsets(struct bm_pass *pass) {
     }
 }
 
-/* What the exact run leaves for the perturbed ones. */
+/* What the way forward leaves for the way back, and the exact run for the perturbed ones. */
 static void take_facts(struct memory *memory, struct bm_pass *pass, uint32_t layer, size_t images) {
     uint32_t kind = pass->model->layers[layer].kind;
     size_t inputs = images * bm_reference_units(bm_reference_input_shape(pass->model, layer));
     size_t outputs = images * bm_reference_units(pass->model->output[layer]);
-    if (!pass->bounded) {
+    if (!pass->trains) {
         return;
     }
     if (kind == BM_LAYER_RELU) {
         pass->branch[layer] = take(memory, outputs, 1);
     } else if (kind == BM_LAYER_MAXPOOL) {
         pass->winner[layer] = take(memory, outputs, sizeof(uint32_t));
-    } else if (kind == BM_LAYER_DENSE || kind == BM_LAYER_CONV2D) {
+    } else if (pass->bounded && (kind == BM_LAYER_DENSE || kind == BM_LAYER_CONV2D)) {
         pass->forward_rounding[layer] = take(memory, outputs, sizeof(float));
         pass->backward_rounding[layer] =
             take(memory, layer > lowest_layer(pass->model) ? inputs : 0, sizeof(float));
@@ -148,7 +148,7 @@ static void take_layers(struct memory *memory, struct bm_pass *pass, size_t imag
             take_norm(memory, &pass->norm[i], model->output[i].channels);
         }
     }
-    if (pass->bounded) {
+    if (pass->trains) {
         pass->gradient.value = take(memory, images * most, sizeof(double));
         pass->gradient_below.value = take(memory, images * most, sizeof(double));
     }
@@ -161,7 +161,8 @@ static void take_pass(struct memory *memory, struct bm_pass *pass, uint64_t imag
     pass->loss = take(memory, images, sizeof(double));
     pass->correct = take(memory, images, 1);
     pass->block = bm_reference_block(pass->model, images);
-    pass->scratch_step = BM_MULTIPLY_SCRATCH + BM_REFERENCE_BLOCKS * pass->block;
+    size_t blocks = BM_REFERENCE_BLOCKS + (pass->rounding != 0);
+    pass->scratch_step = BM_MULTIPLY_SCRATCH + blocks * pass->block;
     pass->scratch = take(memory,
                          pass->thread_count * pass->scratch_step +
                              convolution_sums(pass->model, pass->thread_count),
@@ -246,7 +247,8 @@ static int32_t count_images(struct memory *memory,
                             const struct bm_reference_request *request,
                             struct images *images,
                             struct bm_error *error) {
-    uint64_t *place = take(memory, request->data->count, sizeof *place); /* from 1 */
+    /* From 1; what is computed in float32 counts every image anew. */
+    uint64_t *place = take(memory, request->data->count, sizeof *place);
     images->number = take(memory, request->count, sizeof *images->number);
     images->weight = take(memory, request->count, sizeof *images->weight);
     if (memory->failed) {
@@ -259,7 +261,7 @@ static int32_t count_images(struct memory *memory,
         if (status != BM_STATUS_OK) {
             return status;
         }
-        if (place[number] == 0) {
+        if (place[number] == 0 || request->rounding != 0) {
             images->number[images->count++] = number;
             place[number] = images->count;
         }
@@ -403,7 +405,7 @@ static void finish_tensor(const struct bm_pass *pass,
 
 /* Arrays of a computation beside those of its pass. */
 struct runs {
-    double *params;                     /* exact */
+    const double *params;               /* exact */
     double *rounded;                    /* those of a run */
     double *gradient;                   /* [BM_REFERENCE_RUNS][param_count] */
     double *statistics;                 /* [BM_REFERENCE_RUNS][statistics_count] */
@@ -411,12 +413,9 @@ struct runs {
     double loss[1 + BM_REFERENCE_RUNS]; /* the exact one first */
 };
 
-static void take_runs(struct memory *memory,
-                      const struct bm_reference_request *request,
-                      const struct bm_reference *reference,
-                      struct runs *runs) {
+static void
+take_runs(struct memory *memory, const struct bm_reference *reference, struct runs *runs) {
     uint64_t count = reference->param_count;
-    runs->params = widen_params(memory, request->params, count);
     runs->rounded = take(memory, count, sizeof(double));
     runs->gradient = take(memory, BM_REFERENCE_RUNS * count, sizeof(double));
     runs->statistics =
@@ -424,10 +423,11 @@ static void take_runs(struct memory *memory,
     runs->sums = take(memory, 2 * count, sizeof(double));
 }
 
-/* The exact run over one part of the slice, then the perturbed ones. */
+/* The exact run over one part of the slice, then, for the bound, the perturbed ones. */
 static void
 run_part(struct bm_pass *pass, struct runs *runs, const struct bm_reference *reference) {
-    for (pass->run = 0; pass->run <= BM_REFERENCE_RUNS; pass->run++) {
+    uint32_t last = pass->bounded ? BM_REFERENCE_RUNS : 0;
+    for (pass->run = 0; pass->run <= last; pass->run++) {
         pass->params = runs->params;
         pass->sums.gradient = reference->gradient;
         pass->statistics_after = reference->statistics;
@@ -447,6 +447,7 @@ run_part(struct bm_pass *pass, struct runs *runs, const struct bm_reference *ref
 static void
 estimate_gradient(struct bm_pass *pass, const struct runs *runs, struct bm_reference *reference) {
     uint64_t count = reference->param_count;
+    BM_ASSERT(runs->gradient != NULL);
     for (pass->run = 1; pass->run <= BM_REFERENCE_RUNS; pass->run++) {
         pass->sums.gradient = runs->gradient + (pass->run - 1) * count;
         bm_reference_round_sums(pass, count);
@@ -502,10 +503,81 @@ finish_loss(const struct bm_pass *pass, const struct runs *runs, struct bm_refer
         double error = runs->loss[r] - loss;
         variance += error * error / BM_REFERENCE_RUNS;
     }
-    reference->loss = loss / request->divisor;
     reference->loss_bound =
         pass->multiplier * sqrt(variance) / request->divisor +
         (3 + BM_REFERENCE_LAMBDA * sqrt((double)request->count)) * u * reference->loss + FLUSHED;
+}
+
+/* Images of a part: all of the slice where a batch norm normalizes them together. */
+static uint64_t choose_part(const struct bm_reference_request *request, uint64_t images) {
+    uint32_t has_norm = bm_model_has_batchnorm(request->model) != 0;
+    return part_of(request->model, images,
+                   !has_norm || (request->flags & BM_SLICE_USE_RUNNING) != 0);
+}
+
+/* The memory of a computation, and what it starts from. */
+static int32_t start_computation(struct memory *memory,
+                                 struct bm_pass *pass,
+                                 struct runs *runs,
+                                 uint64_t part,
+                                 const struct bm_reference *reference,
+                                 struct bm_error *error) {
+    const struct bm_reference_request *request = pass->request;
+    double *before = take(memory, reference->statistics_count, sizeof *before);
+    runs->params = request->wide_params == NULL
+                       ? widen_params(memory, request->params, reference->param_count)
+                       : request->wide_params;
+    if (pass->bounded) {
+        pass->sums.variance = take(memory, reference->param_count, sizeof(double));
+        take_runs(memory, reference, runs);
+    }
+    take_pass(memory, pass, part);
+    if (memory->failed) {
+        return bm_fail(error, BM_STATUS_NO_MEMORY,
+                       "reference: no memory for %llu images of %s, %zu MiB",
+                       (unsigned long long)part, request->model->name,
+                       part * image_bytes(request->model) >> 20);
+    }
+    start_statistics(request->model, request->statistics, before);
+    start_statistics(request->model, request->statistics, reference->statistics);
+    pass->statistics = before;
+    return BM_STATUS_OK;
+}
+
+static void start_bounds(const struct bm_pass *pass,
+                         const struct runs *runs,
+                         const struct bm_reference *reference) {
+    const struct bm_reference_request *request = pass->request;
+    for (uint32_t r = 0; r < BM_REFERENCE_RUNS; r++) {
+        start_statistics(request->model, request->statistics,
+                         runs->statistics + r * reference->statistics_count);
+    }
+    for (uint64_t i = 0; i < reference->statistics_count; i++) {
+        reference->statistics_bound[i] =
+            request->accumulate_roundoff * fabs(reference->statistics[i]) + FLUSHED;
+    }
+}
+
+static void
+finish_bounds(struct bm_pass *pass, const struct runs *runs, struct bm_reference *reference) {
+    estimate_gradient(pass, runs, reference);
+    finish_gradient(pass, runs, reference);
+    reference->is_undetermined = pass->undetermined;
+    finish_statistics(pass, runs, reference);
+    finish_loss(pass, runs, reference);
+}
+
+static struct bm_pass make_pass(const struct bm_reference_request *request,
+                                const struct bm_reference *reference) {
+    return (struct bm_pass){.request = request,
+                            .model = request->model,
+                            .trains = 1,
+                            .bounded = !request->no_bound && request->rounding == 0,
+                            .rounding = request->rounding,
+                            .thread_count = usable_threads(request->thread_count),
+                            .slice_count = request->count,
+                            .statistics_bound = reference->statistics_bound,
+                            .multiplier = multiplier_of(groups_of(request->model))};
 }
 
 static int32_t compute(struct memory *memory,
@@ -514,41 +586,21 @@ static int32_t compute(struct memory *memory,
                        struct bm_error *error) {
     struct images images = {0};
     struct runs runs = {0};
-    struct bm_pass pass = {.request = request, .model = request->model, .bounded = 1};
+    struct bm_pass pass = make_pass(request, reference);
     int32_t status = count_images(memory, request, &images, error);
     if (status != BM_STATUS_OK) {
         return status;
     }
-    uint32_t has_norm = bm_model_has_batchnorm(request->model) != 0;
-    uint64_t part = part_of(request->model, images.count,
-                            !has_norm || (request->flags & BM_SLICE_USE_RUNNING) != 0);
-    double *before = take(memory, reference->statistics_count, sizeof *before);
-    pass.thread_count = usable_threads(request->thread_count);
+    uint64_t part = choose_part(request, images.count);
     pass.complete = part == images.count;
-    pass.slice_count = request->count;
-    pass.statistics = before;
-    pass.statistics_bound = reference->statistics_bound;
-    pass.multiplier = multiplier_of(groups_of(request->model));
-    pass.sums.variance = take(memory, reference->param_count, sizeof(double));
-    take_runs(memory, request, reference, &runs);
-    take_pass(memory, &pass, part);
-    if (memory->failed) {
+    status = start_computation(memory, &pass, &runs, part, reference, error);
+    if (status != BM_STATUS_OK) {
         /* No leak: `memory` has the blocks, in an array that the analyzer does not follow. */
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-        return bm_fail(error, BM_STATUS_NO_MEMORY,
-                       "reference: no memory for %llu images of %s, %zu MiB",
-                       (unsigned long long)part, request->model->name,
-                       part * image_bytes(request->model) >> 20);
+        return status;
     }
-    start_statistics(request->model, request->statistics, before);
-    start_statistics(request->model, request->statistics, reference->statistics);
-    for (uint32_t r = 0; r < BM_REFERENCE_RUNS; r++) {
-        start_statistics(request->model, request->statistics,
-                         runs.statistics + r * reference->statistics_count);
-    }
-    for (uint64_t i = 0; i < reference->statistics_count; i++) {
-        reference->statistics_bound[i] =
-            request->accumulate_roundoff * fabs(reference->statistics[i]) + FLUSHED;
+    if (pass.bounded) {
+        start_bounds(&pass, &runs, reference);
     }
     for (uint64_t first = 0; first < images.count; first += part) {
         pass.image_count = images.count - first < part ? images.count - first : part;
@@ -557,11 +609,10 @@ static int32_t compute(struct memory *memory,
         run_part(&pass, &runs, reference);
         pass.part++;
     }
-    estimate_gradient(&pass, &runs, reference);
-    finish_gradient(&pass, &runs, reference);
-    reference->is_undetermined = pass.undetermined;
-    finish_statistics(&pass, &runs, reference);
-    finish_loss(&pass, &runs, reference);
+    reference->loss = runs.loss[0] / request->divisor;
+    if (pass.bounded) {
+        finish_bounds(&pass, &runs, reference);
+    }
     return BM_STATUS_OK;
 }
 

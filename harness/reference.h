@@ -1,12 +1,14 @@
 /*
  * The float64 reference: gradient and optimizer step of a network in double precision, with a bound
- * on how far an honest backend's float32 result may be from it, element by element. Shares no code
- * with the kit or a backend.
+ * on how far an honest backend's float32 result may be from it, element by element. It can also
+ * play such a backend itself, in float32. Shares no code with the kit or a backend.
  */
 #ifndef BM_REFERENCE_H
 #define BM_REFERENCE_H
 
 #include "model.h"
+
+struct bm_reference_branches;
 
 /* What to compute: the slice order[0 .. count) of `data`, as one gradient call. */
 struct bm_reference_request {
@@ -22,10 +24,49 @@ struct bm_reference_request {
     uint32_t thread_count;
     double multiply_roundoff; /* of the backend's precision; the reference itself is float64 */
     double accumulate_roundoff;
-    const float *params;      /* [bm_model_param_count] */
-    const double *statistics; /* running statistics before the call, [bm_model_statistics_count];
-                                 may be NULL: means 0, variances 1 */
+    const float *params;       /* [bm_model_param_count] */
+    const double *statistics;  /* running statistics before the call, [bm_model_statistics_count];
+                                  may be NULL: means 0, variances 1 */
+    const double *wide_params; /* instead of `params` where it is not NULL */
+    uint32_t no_bound; /* the gradient, the loss and the statistics only, at a tenth of the cost;
+                          `bound` and the like stay 0 */
+    uint64_t rounding; /* 0: float64. Otherwise what an honest float32 backend computes, without a
+                          bound: every value is a float32, every sum is added up in float32, in a
+                          random order that this seed, the layer and `update` choose and in chains
+                          of 16, 64, 256 or all terms (the seed mod 4; in sums over positions and
+                          images all those of an image at most). Repeated images are computed
+                          again. The same bits for any number of threads. Parameters and statistics
+                          must be float32 values. */
+    struct bm_reference_branches *branches; /* NULL: nobody asks */
 };
+
+/*
+ * Where float32 may take the other branch of a relu or a pooling. Found from runs over the same
+ * images at the same parameters: first EXACT (float64), then any number of MEASURE (float32). A
+ * CONTRARY run, at these parameters or near them, takes the other branch wherever it is within
+ * BM_REFERENCE_BRANCH_LAMBDA times the root mean square deviation of the measured runs from the
+ * exact one, over the values of the same unit or, of a convolution, channel.
+ */
+#define BM_BRANCHES_EXACT 0u
+#define BM_BRANCHES_MEASURE 1u
+#define BM_BRANCHES_CONTRARY 2u
+
+#define BM_REFERENCE_BRANCH_LAMBDA 6.0
+
+struct bm_reference_branches {
+    uint32_t mode;                      /* of the next run */
+    uint64_t images;                    /* that are measured: the first ones */
+    double *exact[BM_MODEL_LAYER_MAX];  /* [images][inputs], by layer; NULL: it has no branches */
+    double *square[BM_MODEL_LAYER_MAX]; /* [channels], sums of squares of deviations */
+    uint64_t measured[BM_MODEL_LAYER_MAX]; /* values that are in each of these sums */
+};
+
+/* Memory for slices of up to `images` images; NO_MEMORY leaves nothing. */
+int32_t bm_reference_branches_open(struct bm_reference_branches *branches,
+                                   const struct bm_model *model,
+                                   uint64_t images,
+                                   struct bm_error *error);
+void bm_reference_branches_close(struct bm_reference_branches *branches);
 
 /* Arrays belong to the caller of bm_reference_gradient: give them back with bm_reference_free. */
 struct bm_reference {

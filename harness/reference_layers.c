@@ -84,6 +84,9 @@
 
 #define DENSE_ROWS ((size_t)128)
 
+/* Outputs of a convolution whose weights a thread has, in float32. */
+#define OUTPUTS_AT_ONCE 16u
+
 /* exp, log: relative error of a common float32 library, in roundings (2 ulp). */
 #define LIBRARY_ROUNDINGS 4.0
 
@@ -222,6 +225,108 @@ static struct call make_call(struct bm_pass *pass, uint32_t index) {
     return call;
 }
 
+/* Standard deviations are computed: in the exact run of a bound. */
+static uint32_t is_estimated(const struct bm_pass *pass) {
+    return pass->bounded && pass->run == 0;
+}
+
+/* ---- Float32 ---- */
+
+/* What a random order belongs to, in a layer; the last two may be in use beside one of the others.
+ */
+#define ORDER_FORWARD 0u
+#define ORDER_BELOW 1u
+#define ORDER_POSITIONS 2u
+#define ORDER_IMAGES 3u
+#define ORDER_COLUMNS 4u
+#define ORDER_KINDS 5u
+
+/* Terms in a chain, by the seed modulo their number: those of vector lanes, of the blocks of a
+ * matrix product, and all. */
+#define LONGEST_CHAIN 256
+static const size_t chain_lengths[] = {0, 16, 64, LONGEST_CHAIN};
+
+/* How a float32 sum of `count` terms is added up; its order is in the thread's scratch until it
+ * asks for the next. No order for float64. */
+static struct bm_chains
+chains_of(const struct call *call, uint32_t thread, uint32_t kind, size_t count) {
+    const struct bm_pass *pass = call->pass;
+    struct bm_chains chains = {NULL, 0};
+    if (pass->rounding != 0) {
+        uint32_t *orders = (uint32_t *)(void *)block_of(pass, thread, BM_REFERENCE_BLOCKS);
+        uint32_t *order = orders + (kind >= ORDER_IMAGES ? pass->block : 0);
+        uint32_t stream = call->index * ORDER_KINDS + kind;
+        BM_ASSERT(count <= pass->block);
+        bm_random_permutation(pass->rounding + 0x9e3779b97f4a7c15u * pass->request->update, stream,
+                              order, (uint32_t)count);
+        chains.order = order;
+        chains.length = chain_lengths[pass->rounding % 4];
+    }
+    return chains;
+}
+
+static const struct bm_chains exact_sum = {NULL, 0};
+
+/* A float32 sum in chains. Where an image has many terms, its last ends a chain, however long: one
+ * chain through 10 000 terms and more, as at the positions of all images, is nobody's sum, and its
+ * error would hide those that matter. */
+struct accumulator {
+    float total;
+    float chain;
+    size_t length; /* 0: as long as it may be */
+    size_t used;   /* terms in the chain */
+};
+
+static struct accumulator accumulator_of(const struct call *call, float start) {
+    return (struct accumulator){.total = start, .length = chain_lengths[call->pass->rounding % 4]};
+}
+
+static void end_chain(struct accumulator *sum) {
+    sum->total += sum->chain;
+    sum->chain = 0;
+    sum->used = 0;
+}
+
+static void accumulate(struct accumulator *sum, float term) {
+    sum->chain += term;
+    if (++sum->used == sum->length) {
+        end_chain(sum);
+    }
+}
+
+static void end_image(struct accumulator *sum, size_t positions) {
+    if (positions > 1) {
+        end_chain(sum);
+    }
+}
+
+static float sum_of(const struct accumulator *sum) {
+    return sum->total + sum->chain;
+}
+
+static double round_to_float32(double x) {
+    return (double)(float)x;
+}
+
+/* c[i][j] += sum_k a(i, k) b(k, j), in float64 or, with an order of the terms, in float32. */
+static void multiply(const struct call *call,
+                     uint32_t thread,
+                     size_t rows,
+                     size_t columns,
+                     size_t depth,
+                     struct bm_operand a,
+                     struct bm_operand b,
+                     struct bm_chains chains,
+                     double *c,
+                     size_t c_step) {
+    double *scratch = product_scratch(call->pass, thread);
+    if (chains.order == NULL) {
+        bm_reference_multiply(rows, columns, depth, a, b, c, c_step, scratch);
+    } else {
+        bm_reference_multiply_float32(rows, columns, depth, a, b, chains, c, c_step, scratch);
+    }
+}
+
 /* Terms of an inner product over values that are zero, or exactly zero in every backend. */
 static double count_terms(const double *value, const float *sigma, size_t count, size_t step) {
     size_t terms = 0;
@@ -358,7 +463,11 @@ static void load_task(void *context, uint32_t thread, uint64_t first, uint64_t l
         for (size_t i = 0; i < units; i++) {
             size_t to = (size_t)n * units + i;
             double rounding = 0;
-            if (data->type == BM_DATA_UINT8) {
+            if (data->type == BM_DATA_UINT8 && pass->rounding != 0) {
+                float scaled =
+                    data->scale[i / positions] * (float)((const uint8_t *)data->images)[from + i];
+                pass->input.value[to] = (double)(scaled + data->shift[i / positions]);
+            } else if (data->type == BM_DATA_UINT8) {
                 /* x = scale v + shift in float32: a rounding of the product, one of the sum. */
                 double scaled = (double)data->scale[i / positions] *
                                 (double)((const uint8_t *)data->images)[from + i];
@@ -369,7 +478,7 @@ static void load_task(void *context, uint32_t thread, uint64_t first, uint64_t l
             } else {
                 pass->input.value[to] = (double)((const float *)data->images)[from + i];
             }
-            if (pass->bounded && pass->run == 0) {
+            if (is_estimated(pass)) {
                 pass->input.sigma[to] = (float)rounding;
             } else if (pass->bounded) {
                 pass->input.value[to] += signed_at(&signs, to, rounding);
@@ -425,10 +534,10 @@ static void dense_forward(void *context, uint32_t thread, uint64_t first, uint64
     for (size_t r = 0; r < rows; r++) {
         memcpy(y + r * call->outputs, call->bias, call->outputs * sizeof(double));
     }
-    bm_reference_multiply(rows, call->outputs, call->inputs,
-                          wide(call->x.value + first * call->inputs, call->inputs, 1),
-                          wide(call->weight, 1, call->inputs), y, call->outputs,
-                          product_scratch(call->pass, thread));
+    multiply(call, thread, rows, call->outputs, call->inputs,
+             wide(call->x.value + first * call->inputs, call->inputs, 1),
+             wide(call->weight, 1, call->inputs),
+             chains_of(call, thread, ORDER_FORWARD, call->inputs), y, call->outputs);
     if (call->pass->run > 0) {
         perturb(call->pass, call->index, SIGNS_FORWARD, first * call->outputs, rows * call->outputs,
                 call->pass->forward_rounding[call->index] + first * call->outputs, y);
@@ -466,13 +575,13 @@ static void dense_below(void *context, uint32_t thread, uint64_t first, uint64_t
     size_t rows = last - first;
     double *dx = call->dx.value + first * call->inputs;
     memset(dx, 0, rows * call->inputs * sizeof(double));
-    bm_reference_multiply(rows, call->inputs, call->outputs,
-                          wide(call->dy.value + first * call->outputs, call->outputs, 1),
-                          wide(call->weight, call->inputs, 1), dx, call->inputs,
-                          product_scratch(call->pass, thread));
-    if (call->pass->run == 0) {
+    multiply(call, thread, rows, call->inputs, call->outputs,
+             wide(call->dy.value + first * call->outputs, call->outputs, 1),
+             wide(call->weight, call->inputs, 1),
+             chains_of(call, thread, ORDER_BELOW, call->outputs), dx, call->inputs);
+    if (is_estimated(call->pass)) {
         dense_below_rounding(call, thread, first, rows);
-    } else {
+    } else if (call->pass->run > 0) {
         perturb(call->pass, call->index, SIGNS_BACKWARD, first * call->inputs, rows * call->inputs,
                 call->pass->backward_rounding[call->index] + first * call->inputs, dx);
     }
@@ -499,10 +608,36 @@ static double slice_terms(const struct call *call, size_t unit, size_t count, si
     return terms;
 }
 
+static const uint32_t first_position = 0;
+
+/* The sum of a unit's or channel's dy over images and positions, which begin at `first` of an
+ * image, is added to the gradient's element `at`. */
+static void add_float32(const struct call *call,
+                        size_t first,
+                        size_t positions,
+                        const uint32_t *images,
+                        const uint32_t *order,
+                        size_t at) {
+    const struct bm_pass *pass = call->pass;
+    struct accumulator sum = accumulator_of(call, (float)pass->sums.gradient[at]);
+    for (size_t n = 0; n < pass->image_count; n++) {
+        const double *dy = call->dy.value + images[n] * call->outputs + first;
+        for (size_t p = 0; p < positions; p++) {
+            accumulate(&sum, (float)dy[order[p]]);
+        }
+        end_image(&sum, positions);
+    }
+    pass->sums.gradient[at] = (double)sum_of(&sum);
+}
+
 /* db[o] = sum_n dy[n][o]; dy holds the divisor already. */
-static void dense_bias(const struct call *call, size_t o, double terms) {
+static void dense_bias(const struct call *call, size_t o, double terms, const uint32_t *images) {
     const struct bm_pass *pass = call->pass;
     double sum = 0;
+    if (images != NULL) {
+        add_float32(call, o, 1, images, &first_position, call->bias_offset + o);
+        return;
+    }
     double variance = 0;
     for (size_t n = 0; n < pass->image_count; n++) {
         double dy = call->dy.value[n * call->outputs + o];
@@ -510,7 +645,7 @@ static void dense_bias(const struct call *call, size_t o, double terms) {
         variance += pass->weight[n] * terms * square(accumulate_u(pass) * dy);
     }
     pass->sums.gradient[call->bias_offset + o] += sum;
-    if (pass->run == 0) {
+    if (is_estimated(pass)) {
         pass->sums.variance[call->bias_offset + o] += variance;
     }
 }
@@ -524,21 +659,22 @@ static void dense_weight(void *context, uint32_t thread, uint64_t first, uint64_
     size_t at = call->weight_offset + first * call->inputs;
     double *value = block_of(pass, thread, 0);
     double *squares = block_of(pass, thread, 1);
+    const struct bm_chains chains = chains_of(call, thread, ORDER_IMAGES, images);
     for (size_t r = 0; r < rows; r++) {
-        double terms = slice_terms(call, first + r, 1, 1);
-        dense_bias(call, first + r, terms);
+        double terms = is_estimated(pass) ? slice_terms(call, first + r, 1, 1) : 0;
+        dense_bias(call, first + r, terms, chains.order);
         for (size_t n = 0; n < images; n++) {
             double dy = call->dy.value[n * call->outputs + first + r];
             value[n * rows + r] = pass->weight[n] * dy;
-            if (pass->run == 0) {
+            if (is_estimated(pass)) {
                 squares[n * rows + r] = sum_variance(pass, pass->weight[n], terms) * square(dy);
             }
         }
     }
     struct bm_operand x = wide(call->x.value, call->inputs, 1);
-    bm_reference_multiply(rows, call->inputs, images, wide(value, 1, rows), x,
-                          pass->sums.gradient + at, call->inputs, product_scratch(pass, thread));
-    if (pass->run == 0) {
+    multiply(call, thread, rows, call->inputs, images, wide(value, 1, rows), x, chains,
+             pass->sums.gradient + at, call->inputs);
+    if (is_estimated(pass)) {
         bm_reference_multiply(rows, call->inputs, images, wide(squares, 1, rows),
                               form(x, BM_OPERAND_SQUARE), pass->sums.variance + at, call->inputs,
                               product_scratch(pass, thread));
@@ -555,28 +691,44 @@ static void dense_backward(struct call *call) {
 
 /* ---- Convolution: as a product with columns[i a b][position] of one image ---- */
 
-/* columns[(i kh + a) kw + b][r w + c] = image[i][r stride + a - pad][c stride + b - pad], 0
- * outside; with `add` the other way round: image += columns. */
-static void move_columns(const struct call *call, double *image, double *columns, uint32_t add) {
+/* What weight j = (i, a, b) meets at output (r, c): image[i][r stride + a - pad][c stride + b -
+ * pad]; NULL outside. */
+static double *pixel_at(const struct call *call, double *image, size_t j, size_t r, size_t c) {
     const struct bm_layer *layer = call->layer;
-    size_t positions = positions_of(call->out);
+    size_t b = j % layer->kernel_width;
+    size_t a = j / layer->kernel_width % layer->kernel_height;
+    size_t i = j / layer->kernel_width / layer->kernel_height;
+    size_t row = r * layer->stride + a - layer->padding; /* wraps round above the image */
+    size_t column = c * layer->stride + b - layer->padding;
+    if (row >= call->in.height || column >= call->in.width) {
+        return NULL;
+    }
+    return image + i * positions_of(call->in) + row * call->in.width + column;
+}
+
+/* columns[j][r w + c] = the pixel of weight j at output (r, c), 0 outside. */
+static void fill_columns(const struct call *call, double *image, double *columns) {
     for (size_t j = 0; j < call->fan_in; j++) {
-        size_t b = j % layer->kernel_width;
-        size_t a = j / layer->kernel_width % layer->kernel_height;
-        double *plane =
-            image + j / layer->kernel_width / layer->kernel_height * positions_of(call->in);
-        double *line = columns + j * positions;
         for (size_t r = 0; r < call->out.height; r++) {
-            size_t row = r * layer->stride + a - layer->padding; /* wraps round above the image */
             for (size_t c = 0; c < call->out.width; c++) {
-                size_t column = c * layer->stride + b - layer->padding;
-                double *pixel = row < call->in.height && column < call->in.width
-                                    ? plane + row * call->in.width + column
-                                    : NULL;
-                if (add && pixel != NULL) {
-                    *pixel += line[r * call->out.width + c];
-                } else if (!add) {
-                    line[r * call->out.width + c] = pixel == NULL ? 0 : *pixel;
+                const double *pixel = pixel_at(call, image, j, r, c);
+                *columns++ = pixel == NULL ? 0 : *pixel;
+            }
+        }
+    }
+}
+
+/* The other way round: each pixel += its columns, in float32 if there is an order of the lines. */
+static void
+add_columns(const struct call *call, const double *columns, const uint32_t *order, double *image) {
+    for (size_t i = 0; i < call->fan_in; i++) {
+        size_t j = order == NULL ? i : order[i];
+        const double *next = columns + j * positions_of(call->out);
+        for (size_t r = 0; r < call->out.height; r++) {
+            for (size_t c = 0; c < call->out.width; c++, next++) {
+                double *pixel = pixel_at(call, image, j, r, c);
+                if (pixel != NULL) {
+                    *pixel = order == NULL ? *pixel + *next : round_to_float32(*pixel + *next);
                 }
             }
         }
@@ -584,14 +736,14 @@ static void move_columns(const struct call *call, double *image, double *columns
 }
 
 /* y[o][p] += sum_j w[o][j] columns[j][p] for one image that lies in block 0. */
-static void conv_product(const struct call *call, uint32_t thread, uint32_t how, double *y) {
+static void conv_product(
+    const struct call *call, uint32_t thread, uint32_t how, struct bm_chains chains, double *y) {
     double *columns = block_of(call->pass, thread, 1);
     size_t positions = positions_of(call->out);
-    move_columns(call, block_of(call->pass, thread, 0), columns, 0);
-    bm_reference_multiply(call->layer->outputs, positions, call->fan_in,
-                          form(wide(call->weight, call->fan_in, 1), how),
-                          wide(columns, positions, 1), y, positions,
-                          product_scratch(call->pass, thread));
+    fill_columns(call, block_of(call->pass, thread, 0), columns);
+    multiply(call, thread, call->layer->outputs, positions, call->fan_in,
+             form(wide(call->weight, call->fan_in, 1), how), wide(columns, positions, 1), chains, y,
+             positions);
 }
 
 static double kernel_area(const struct call *call) {
@@ -613,18 +765,19 @@ static void conv_sigma(const struct call *call, uint32_t thread, size_t image) {
     for (size_t i = 0; i < call->outputs; i++) {
         variance[i] = c * square(call->bias[i / positions]);
     }
-    conv_product(call, thread, BM_OPERAND_SQUARE, variance);
+    conv_product(call, thread, BM_OPERAND_SQUARE, exact_sum, variance);
     add_drift(pass, variance, call->y.value + at, call->outputs, (double)call->fan_in + 1);
     store_roots(pass->forward_rounding[call->index] + at, variance, call->outputs);
     count_weights(pass, variance, call->outputs);
     fill_squares(mixed, call->x.sigma + image * call->inputs, call->inputs);
-    conv_product(call, thread, BM_OPERAND_SQUARE, variance);
+    conv_product(call, thread, BM_OPERAND_SQUARE, exact_sum, variance);
     store_roots(call->y.sigma + at, variance, call->outputs);
 }
 
 static void conv_forward(void *context, uint32_t thread, uint64_t first, uint64_t last) {
     const struct call *call = context;
     size_t positions = positions_of(call->out);
+    const struct bm_chains chains = chains_of(call, thread, ORDER_FORWARD, call->fan_in);
     for (size_t n = first; n < last; n++) {
         double *y = call->y.value + n * call->outputs;
         memcpy(block_of(call->pass, thread, 0), call->x.value + n * call->inputs,
@@ -632,7 +785,7 @@ static void conv_forward(void *context, uint32_t thread, uint64_t first, uint64_
         for (size_t i = 0; i < call->outputs; i++) {
             y[i] = call->bias[i / positions];
         }
-        conv_product(call, thread, BM_OPERAND_VALUE, y);
+        conv_product(call, thread, BM_OPERAND_VALUE, chains, y);
         if (call->pass->run > 0) {
             perturb(call->pass, call->index, SIGNS_FORWARD, n * call->outputs, call->outputs,
                     call->pass->forward_rounding[call->index] + n * call->outputs, y);
@@ -644,17 +797,23 @@ static void conv_forward(void *context, uint32_t thread, uint64_t first, uint64_
     }
 }
 
-/* dx = columns^T (w^T dy) of one image; `dy` and `dx` may not overlap. */
-static void conv_below_product(
-    const struct call *call, uint32_t thread, uint32_t how, const double *dy, double *dx) {
+/* dx = columns^T (w^T dy) of one image; `dy` and `dx` may not overlap. `outputs` and `lines`: of
+ * the sums in these products. */
+static void conv_below_product(const struct call *call,
+                               uint32_t thread,
+                               uint32_t how,
+                               struct bm_chains outputs,
+                               struct bm_chains lines,
+                               const double *dy,
+                               double *dx) {
     double *columns = block_of(call->pass, thread, 1);
     size_t positions = positions_of(call->out);
     memset(columns, 0, call->fan_in * positions * sizeof(double));
     memset(dx, 0, call->inputs * sizeof(double));
-    bm_reference_multiply(call->fan_in, positions, call->layer->outputs,
-                          form(wide(call->weight, 1, call->fan_in), how), wide(dy, positions, 1),
-                          columns, positions, product_scratch(call->pass, thread));
-    move_columns(call, dx, columns, 1);
+    multiply(call, thread, call->fan_in, positions, call->layer->outputs,
+             form(wide(call->weight, 1, call->fan_in), how), wide(dy, positions, 1), outputs,
+             columns, positions);
+    add_columns(call, columns, lines.order, dx);
 }
 
 static void conv_below(void *context, uint32_t thread, uint64_t first, uint64_t last) {
@@ -664,11 +823,16 @@ static void conv_below(void *context, uint32_t thread, uint64_t first, uint64_t 
     double *variance = block_of(pass, thread, 2);
     double terms = (double)call->layer->outputs * kernel_area(call);
     double c = product_variance(pass, terms);
+    const struct bm_chains outputs = chains_of(call, thread, ORDER_BELOW, call->layer->outputs);
+    const struct bm_chains lines = chains_of(call, thread, ORDER_COLUMNS, call->fan_in);
     for (size_t n = first; n < last; n++) {
         const double *dy = call->dy.value + n * call->outputs;
         double *dx = call->dx.value + n * call->inputs;
+        conv_below_product(call, thread, BM_OPERAND_VALUE, outputs, lines, dy, dx);
+        if (!pass->bounded) {
+            continue;
+        }
         float *rounding = pass->backward_rounding[call->index] + n * call->inputs;
-        conv_below_product(call, thread, BM_OPERAND_VALUE, dy, dx);
         if (pass->run > 0) {
             perturb(pass, call->index, SIGNS_BACKWARD, n * call->inputs, call->inputs, rounding,
                     dx);
@@ -677,7 +841,7 @@ static void conv_below(void *context, uint32_t thread, uint64_t first, uint64_t 
         for (size_t i = 0; i < call->outputs; i++) {
             mixed[i] = c * square(dy[i]);
         }
-        conv_below_product(call, thread, BM_OPERAND_SQUARE, mixed, variance);
+        conv_below_product(call, thread, BM_OPERAND_SQUARE, exact_sum, exact_sum, mixed, variance);
         add_drift(pass, variance, dx, call->inputs, terms);
         store_roots(rounding, variance, call->inputs);
     }
@@ -729,14 +893,14 @@ static void conv_weight(void *context, uint32_t thread, uint64_t first, uint64_t
         const double *dy = call->dy.value + n * call->outputs;
         memcpy(block_of(pass, thread, 0), call->x.value + n * call->inputs,
                call->inputs * sizeof(double));
-        move_columns(call, block_of(pass, thread, 0), columns, 0);
+        fill_columns(call, block_of(pass, thread, 0), columns);
         memset(sum + 2 * size, 0, size * sizeof(double));
         conv_weight_product(call, thread, dy, columns, BM_OPERAND_VALUE, sum + 2 * size);
         conv_add_image(of, n, sum);
-        for (size_t i = 0; i < call->outputs && pass->run == 0; i++) {
+        for (size_t i = 0; i < call->outputs && is_estimated(pass); i++) {
             left[i] = sum_variance(pass, pass->weight[n], of->terms[i / positions]) * square(dy[i]);
         }
-        if (pass->run == 0) {
+        if (is_estimated(pass)) {
             conv_weight_product(call, thread, left, columns, BM_OPERAND_SQUARE, sum + size);
         }
     }
@@ -756,10 +920,36 @@ static void conv_bias(const struct call *call, const double *terms) {
         }
         double weight = pass->weight[i / call->layer->outputs];
         pass->sums.gradient[call->bias_offset + o] += weight * sum;
-        if (pass->run == 0) {
+        if (is_estimated(pass)) {
             pass->sums.variance[call->bias_offset + o] +=
                 weight * terms[o] * square(accumulate_u(pass)) * (2 * square(sum) + squares);
         }
+    }
+}
+
+/* The gradient of the outputs first .. last: a thread has all images, so that the order of the sum
+ * is that of the seed. */
+static void conv_weight_float32(void *context, uint32_t thread, uint64_t first, uint64_t last) {
+    const struct call *call = context;
+    const struct bm_pass *pass = call->pass;
+    size_t positions = positions_of(call->out);
+    double *image = block_of(pass, thread, 0);
+    double *columns = block_of(pass, thread, 1);
+    const uint32_t *images = chains_of(call, thread, ORDER_IMAGES, pass->image_count).order;
+    struct bm_chains chains = chains_of(call, thread, ORDER_POSITIONS, positions);
+    BM_ASSERT(images != NULL);
+    /* All would be those of all images, see struct accumulator. */
+    chains.length = chains.length == 0 ? LONGEST_CHAIN : chains.length;
+    for (size_t n = 0; n < pass->image_count; n++) {
+        const double *dy = call->dy.value + images[n] * call->outputs + first * positions;
+        memcpy(image, call->x.value + images[n] * call->inputs, call->inputs * sizeof(double));
+        fill_columns(call, image, columns);
+        multiply(call, thread, last - first, call->fan_in, positions, wide(dy, positions, 1),
+                 wide(columns, 1, positions), chains,
+                 pass->sums.gradient + call->weight_offset + first * call->fan_in, call->fan_in);
+    }
+    for (size_t o = first; o < last; o++) {
+        add_float32(call, o * positions, positions, images, chains.order, call->bias_offset + o);
     }
 }
 
@@ -770,14 +960,14 @@ static void add_to(double *to, const double *from, size_t count) {
 }
 
 /* The threads' sums lie in a part of the scratch that grows with the number of threads. */
-static void conv_backward(struct call *call) {
+static void conv_weights(struct call *call) {
     struct bm_pass *pass = call->pass;
     size_t size = call->fan_in * call->layer->outputs;
     size_t positions = positions_of(call->out);
     double *sums = pass->scratch + pass->thread_count * pass->scratch_step;
     double *terms = sums + 3 * size * pass->thread_count;
     for (size_t o = 0; o < call->layer->outputs; o++) {
-        terms[o] = slice_terms(call, o * positions, positions, 1);
+        terms[o] = is_estimated(pass) ? slice_terms(call, o * positions, positions, 1) : 0;
     }
     conv_bias(call, terms);
     memset(sums, 0, 3 * size * pass->thread_count * sizeof(double));
@@ -786,9 +976,19 @@ static void conv_backward(struct call *call) {
     for (uint32_t t = 0; t < pass->thread_count; t++) {
         const double *sum = sums + 3 * size * t;
         add_to(pass->sums.gradient + call->weight_offset, sum, size);
-        if (pass->run == 0) {
+        if (is_estimated(pass)) {
             add_to(pass->sums.variance + call->weight_offset, sum + size, size);
         }
+    }
+}
+
+static void conv_backward(struct call *call) {
+    const struct bm_pass *pass = call->pass;
+    if (pass->rounding != 0) {
+        bm_reference_parallel(pass->thread_count, call->layer->outputs, OUTPUTS_AT_ONCE,
+                              conv_weight_float32, call);
+    } else {
+        conv_weights(call);
     }
     if (call->below) {
         bm_reference_parallel(pass->thread_count, pass->image_count, 1, conv_below, call);
@@ -859,6 +1059,26 @@ pool_errors(const struct call *call, struct window window, size_t plane, size_t 
     call->y.sigma[to] = sigma;
 }
 
+/* The largest of the values below the maximum, if float32 may take it for the maximum; otherwise
+ * `best`. */
+static size_t
+contrary_maximum(const struct call *call, size_t plane, struct window window, size_t best) {
+    const double *x = call->x.value + plane;
+    size_t channel = plane / positions_of(call->in) % call->in.channels;
+    double reach = sqrt(2) * bm_reference_branch_reach(call->pass, call->index, channel);
+    double lowest = x[best] - reach;
+    size_t rival = best;
+    for (size_t r = window.row; r < window.row_end; r++) {
+        for (size_t c = window.column; c < window.column_end; c++) {
+            size_t at = r * call->in.width + c;
+            if (x[at] < x[best] && x[at] >= lowest && (rival == best || x[at] > x[rival])) {
+                rival = at;
+            }
+        }
+    }
+    return rival;
+}
+
 static void pool_forward(void *context, uint32_t thread, uint64_t first, uint64_t last) {
     const struct call *call = context;
     size_t positions = positions_of(call->out);
@@ -872,9 +1092,14 @@ static void pool_forward(void *context, uint32_t thread, uint64_t first, uint64_
             continue;
         }
         size_t best = window_maximum(call->x.value + plane, call->in.width, window);
+        if (call->pass->request->branches != NULL) {
+            best = contrary_maximum(call, plane, window, best);
+        }
         call->y.value[to] = call->x.value[plane + best];
-        if (call->pass->bounded) {
+        if (call->pass->trains) {
             call->pass->winner[call->index][to] = (uint32_t)best;
+        }
+        if (call->pass->bounded) {
             pool_errors(call, window, plane, plane + best, to);
         }
     }
@@ -914,6 +1139,9 @@ static void pool_below(void *context, uint32_t thread, uint64_t first, uint64_t 
         size_t plane = from / positions * positions_of(call->in);
         size_t best = plane + pass->winner[call->index][from];
         call->dx.value[best] += call->dy.value[from];
+        if (pass->rounding != 0) { /* overlapping windows, in their own order */
+            call->dx.value[best] = round_to_float32(call->dx.value[best]);
+        }
         if (pass->run > 0 && call->dy.value[from] != 0) {
             /* Overlapping windows: one rounding for each addition. */
             call->dx.value[best] +=
@@ -925,6 +1153,10 @@ static void pool_below(void *context, uint32_t thread, uint64_t first, uint64_t 
 
 /* ---- Relu, in place ---- */
 
+static size_t channel_at(const struct call *call, size_t index) {
+    return index % call->outputs / positions_of(call->out);
+}
+
 static void relu_forward(void *context, uint32_t thread, uint64_t first, uint64_t last) {
     const struct call *call = context;
     struct bm_pass *pass = call->pass;
@@ -932,6 +1164,11 @@ static void relu_forward(void *context, uint32_t thread, uint64_t first, uint64_
     for (size_t i = first * call->outputs; i < last * call->outputs; i++) {
         double z = call->y.value[i];
         uint8_t branch = z > 0 ? BM_BRANCH_ON : BM_BRANCH_OFF;
+        /* What is 0 is so in every run: a sum over nothing. */
+        if (pass->request->branches != NULL && z != 0 &&
+            fabs(z) <= bm_reference_branch_reach(pass, call->index, channel_at(call, i))) {
+            branch ^= BM_BRANCH_ON;
+        }
         if (pass->run > 0) {
             branch = pass->branch[call->index][i];
         } else if (pass->bounded) {
@@ -944,6 +1181,8 @@ static void relu_forward(void *context, uint32_t thread, uint64_t first, uint64_
             if (branch == BM_BRANCH_OFF) {
                 call->y.sigma[i] = 0;
             }
+        }
+        if (pass->trains) {
             pass->branch[call->index][i] = branch;
         }
         call->y.value[i] = branch & BM_BRANCH_ON ? z : 0;
@@ -975,6 +1214,10 @@ static void scale_signal(const struct call *call,
                          size_t at,
                          double scale) {
     double value = signal->value[at] * scale;
+    if (call->pass->rounding != 0) {
+        signal->value[at] = round_to_float32(signal->value[at] * round_to_float32(scale));
+        return;
+    }
     /* The rounding of 1 / (1 - rate) and that of the product. */
     double rounding = 2 * accumulate_u(call->pass) * fabs(value);
     signal->value[at] = value;
@@ -1035,13 +1278,17 @@ struct channel {
     const struct call *call;
     size_t first; /* of the channel in an image */
     size_t positions;
-    double count; /* values in the slice, repetitions counted */
+    double count;                 /* values in the slice, repetitions counted */
+    const uint32_t *images_order; /* of float32 sums */
+    const uint32_t *positions_order;
 };
 
 static struct channel channel_of(const struct call *call, size_t c) {
     size_t positions = positions_of(call->in);
-    return (struct channel){call, c * positions, positions,
-                            (double)call->pass->slice_count * (double)positions};
+    return (struct channel){.call = call,
+                            .first = c * positions,
+                            .positions = positions,
+                            .count = (double)call->pass->slice_count * (double)positions};
 }
 
 /* Variance of the roundings of a channel's sum: a walk over images, each a walk over positions. */
@@ -1138,7 +1385,7 @@ static void channel_running(const struct channel *of, const struct bm_norm *norm
     pass->statistics_after[at + channels] =
         of->count > 1 ? BM_BATCHNORM_DECAY * pass->statistics[at + channels] + rest * variance
                       : pass->statistics[at + channels];
-    if (pass->run == 0) {
+    if (is_estimated(pass)) {
         pass->statistics_bound[at] = 4 * u * (fabs(pass->statistics[at]) + fabs(norm->mean[c]));
         pass->statistics_bound[at + channels] =
             4 * u * (fabs(pass->statistics[at + channels]) + variance);
@@ -1256,7 +1503,7 @@ static void norm_value(const struct channel *of,
 /* One value per channel: y = shift exactly. */
 static void constant_value(const struct call *call, size_t c, size_t at) {
     call->y.value[at] = call->bias[c];
-    if (call->pass->bounded && call->pass->run == 0) {
+    if (is_estimated(call->pass)) {
         call->y.sigma[at] = 0;
     }
 }
@@ -1391,6 +1638,138 @@ static void norm_backward(void *context, uint32_t thread, uint64_t first, uint64
     }
 }
 
+/* ---- Batch norm in float32: two passes over the values, each formula as it is written ---- */
+
+static struct channel channel_float32(const struct call *call, uint32_t thread, size_t c) {
+    struct channel of = channel_of(call, c);
+    of.images_order = chains_of(call, thread, ORDER_IMAGES, call->pass->image_count).order;
+    of.positions_order = chains_of(call, thread, ORDER_POSITIONS, of.positions).order;
+    BM_ASSERT(of.images_order != NULL && of.positions_order != NULL);
+    return of;
+}
+
+/* Where the channel's value of an image begins, in the order of a float32 sum. */
+static size_t image_at(const struct channel *of, size_t n) {
+    return of->images_order[n] * of->call->inputs + of->first;
+}
+
+static void channel_statistics_float32(const struct channel *of, struct bm_norm *norm, size_t c) {
+    uint64_t images = of->call->pass->image_count;
+    float count = (float)of->count;
+    struct accumulator sum = accumulator_of(of->call, 0);
+    struct accumulator squares = accumulator_of(of->call, 0);
+    for (size_t n = 0; n < images; n++) {
+        const double *x = of->call->x.value + image_at(of, n);
+        for (size_t p = 0; p < of->positions; p++) {
+            accumulate(&sum, (float)x[of->positions_order[p]]);
+        }
+        end_image(&sum, of->positions);
+    }
+    float mean = sum_of(&sum) / count;
+    for (size_t n = 0; n < images; n++) {
+        const double *x = of->call->x.value + image_at(of, n);
+        for (size_t p = 0; p < of->positions; p++) {
+            float distance = (float)x[of->positions_order[p]] - mean;
+            accumulate(&squares, distance * distance);
+        }
+        end_image(&squares, of->positions);
+    }
+    norm->mean[c] = (double)mean;
+    norm->variance[c] = of->count > 1 ? (double)(sum_of(&squares) / count) : 0;
+}
+
+static double inverse_float32(double variance) {
+    return (double)(1 / sqrtf((float)variance + (float)BM_BATCHNORM_EPSILON));
+}
+
+static void running_float32(const struct channel *of, const struct bm_norm *norm, size_t c) {
+    const struct bm_pass *pass = of->call->pass;
+    const float decay = (float)BM_BATCHNORM_DECAY;
+    const float rest = (float)(1 - BM_BATCHNORM_DECAY);
+    size_t mean = pass->statistics_offset[of->call->index] + c;
+    size_t variance = mean + of->call->in.channels;
+    float unbiased = of->count > 1 ? (float)(of->count / (of->count - 1)) : 1;
+    float batch = rest * ((float)norm->variance[c] * unbiased);
+    pass->statistics_after[mean] =
+        (double)(decay * (float)pass->statistics[mean] + rest * (float)norm->mean[c]);
+    pass->statistics_after[variance] =
+        of->count > 1 ? (double)(decay * (float)pass->statistics[variance] + batch)
+                      : pass->statistics[variance];
+}
+
+static float
+normal_float32(const struct call *call, const struct bm_norm *norm, size_t c, size_t at) {
+    return ((float)call->x.value[at] - (float)norm->mean[c]) * (float)norm->inverse[c];
+}
+
+static void norm_forward_float32(void *context, uint32_t thread, uint64_t first, uint64_t last) {
+    const struct call *call = context;
+    const struct bm_pass *pass = call->pass;
+    struct bm_norm norm = pass->norm[call->index];
+    for (size_t c = first; c < last; c++) {
+        struct channel of = channel_float32(call, thread, c);
+        uint32_t constant = of.count <= 1 && !uses_running(pass);
+        if (uses_running(pass)) {
+            channel_from_running(call, &norm, c);
+        } else {
+            channel_statistics_float32(&of, &norm, c);
+        }
+        norm.inverse[c] = inverse_float32(norm.variance[c]);
+        if (!uses_running(pass) && (pass->request->flags & BM_SLICE_KEEP_STATISTICS) == 0) {
+            running_float32(&of, &norm, c);
+        }
+        for (size_t i = 0; i < pass->image_count * of.positions; i++) {
+            size_t at = i / of.positions * call->inputs + of.first + i % of.positions;
+            float normal = constant ? 0 : normal_float32(call, &norm, c, at);
+            call->y.value[at] = (double)((float)call->weight[c] * normal + (float)call->bias[c]);
+        }
+    }
+}
+
+static struct channel_sums
+channel_gradients_float32(const struct channel *of, const struct bm_norm *norm, size_t c) {
+    const struct call *call = of->call;
+    struct accumulator shift = accumulator_of(call, 0);
+    struct accumulator gain = accumulator_of(call, 0);
+    for (size_t n = 0; n < call->pass->image_count; n++) {
+        for (size_t p = 0; p < of->positions; p++) {
+            size_t at = image_at(of, n) + of->positions_order[p];
+            float dy = (float)call->dy.value[at];
+            accumulate(&shift, dy);
+            accumulate(&gain, dy * normal_float32(call, norm, c, at));
+        }
+        end_image(&shift, of->positions);
+        end_image(&gain, of->positions);
+    }
+    return (struct channel_sums){.shift = (double)sum_of(&shift), .gain = (double)sum_of(&gain)};
+}
+
+static void norm_backward_float32(void *context, uint32_t thread, uint64_t first, uint64_t last) {
+    const struct call *call = context;
+    const struct bm_pass *pass = call->pass;
+    const struct bm_norm *norm = &pass->norm[call->index];
+    for (size_t c = first; c < last; c++) {
+        struct channel of = channel_float32(call, thread, c);
+        uint32_t constant = of.count <= 1 && !uses_running(pass);
+        struct channel_sums sums = channel_gradients_float32(&of, norm, c);
+        double *gradient = pass->sums.gradient;
+        double *shift = gradient + call->bias_offset + c;
+        double *gain = gradient + call->weight_offset + c;
+        *shift = round_to_float32(*shift + sums.shift);
+        *gain = constant ? *gain : round_to_float32(*gain + sums.gain);
+        float scale = constant ? 0 : (float)call->weight[c] * (float)norm->inverse[c];
+        float count = uses_running(pass) ? HUGE_VALF : (float)of.count;
+        float mean_shift = (float)sums.shift / count;
+        float mean_gain = (float)sums.gain / count;
+        for (size_t i = 0; i < pass->image_count * of.positions && call->below; i++) {
+            size_t at = i / of.positions * call->inputs + of.first + i % of.positions;
+            float normal = normal_float32(call, norm, c, at);
+            float rest = (float)call->dy.value[at] - mean_shift - normal * mean_gain;
+            call->dx.value[at] = (double)(scale * rest);
+        }
+    }
+}
+
 /* ---- Softmax cross entropy ---- */
 
 static size_t first_maximum(const double *z, size_t count) {
@@ -1432,6 +1811,29 @@ softmax_gradient(const struct call *call, size_t n, size_t label, double highest
     }
 }
 
+/* The gradient of the logits with every result a float32; exp and log are rounded correctly. */
+static void
+softmax_float32(const struct call *call, uint32_t thread, size_t n, size_t label, double highest) {
+    const struct bm_pass *pass = call->pass;
+    const double *z = call->x.value + n * call->outputs;
+    double *dy = call->dy.value + n * call->outputs;
+    const uint32_t *order = chains_of(call, thread, ORDER_FORWARD, call->outputs).order;
+    struct accumulator terms = accumulator_of(call, 0);
+    for (size_t i = 0; i < call->outputs; i++) {
+        size_t j = order[i];
+        dy[j] = round_to_float32(exp(round_to_float32(z[j] - highest)));
+        accumulate(&terms, (float)dy[j]);
+    }
+    float sum = sum_of(&terms);
+    for (size_t j = 0; j < call->outputs; j++) {
+        float p = (float)dy[j] / sum;
+        dy[j] = (double)((p - (j == label ? 1.0f : 0.0f)) / (float)pass->request->divisor);
+    }
+    /* cppcheck-suppress invalidFunctionArg ; the largest logit alone adds exp(0) */
+    double logarithm = round_to_float32(log((double)sum));
+    pass->loss[n] = round_to_float32(logarithm - round_to_float32(z[label] - highest));
+}
+
 /* The loss, and the gradient of the logits, which the pass keeps for the way back. */
 static void softmax_task(void *context, uint32_t thread, uint64_t first, uint64_t last) {
     const struct call *call = context;
@@ -1450,7 +1852,9 @@ static void softmax_task(void *context, uint32_t thread, uint64_t first, uint64_
         /* cppcheck-suppress invalidFunctionArg ; the largest logit alone adds exp(0) */
         pass->loss[n] = log(sum) - (z[label] - z[best]);
         pass->correct[n] = best == label;
-        if (pass->bounded) {
+        if (pass->rounding != 0) {
+            softmax_float32(call, thread, n, label, z[best]);
+        } else if (pass->trains) {
             for (size_t j = 0; j < call->outputs; j++) {
                 p[j] /= sum;
             }
@@ -1469,6 +1873,9 @@ void bm_reference_forward(struct bm_pass *pass, uint32_t layer) {
     struct call call = make_call(pass, layer);
     uint32_t threads = pass->thread_count;
     uint64_t images = pass->image_count;
+    if (pass->request->branches != NULL) {
+        bm_reference_measure_branches(pass, layer, call.x.value);
+    }
     switch (call.layer->kind) {
     case BM_LAYER_DENSE:
         bm_reference_parallel(threads, images, DENSE_ROWS, dense_forward, &call);
@@ -1480,8 +1887,9 @@ void bm_reference_forward(struct bm_pass *pass, uint32_t layer) {
         bm_reference_parallel(threads, images, 1, pool_forward, &call);
         break;
     case BM_LAYER_BATCHNORM:
-        bm_reference_parallel(threads, call.in.channels, 8, norm_forward, &call);
-        if (pass->bounded && pass->run == 0 && !uses_running(pass)) {
+        bm_reference_parallel(threads, call.in.channels, 8,
+                              pass->rounding != 0 ? norm_forward_float32 : norm_forward, &call);
+        if (is_estimated(pass) && !uses_running(pass)) {
             judge_norm(&call);
         }
         break;
@@ -1515,7 +1923,8 @@ void bm_reference_backward(struct bm_pass *pass, uint32_t layer, uint32_t below)
         bm_reference_parallel(threads, images, 1, pool_below, &call);
         break;
     case BM_LAYER_BATCHNORM:
-        bm_reference_parallel(threads, call.in.channels, 8, norm_backward, &call);
+        bm_reference_parallel(threads, call.in.channels, 8,
+                              pass->rounding != 0 ? norm_backward_float32 : norm_backward, &call);
         break;
     case BM_LAYER_RELU:
         bm_reference_parallel(threads, images, 16, relu_backward, &call);

@@ -1,3 +1,4 @@
+#include "error.h"
 #include "reference_parts.h"
 
 #include <math.h>
@@ -235,6 +236,196 @@ void bm_reference_multiply(size_t rows,
                 }
                 multiply_block(&kernel, high, width, deep, packed_a, packed_b, c + i * c_step + j,
                                c_step);
+            }
+        }
+    }
+}
+
+/* ---- Float32 ---- */
+
+/* tile[i][j] += sum_k a[k][i] b[k][j], one accumulator an element, over packed panels. */
+typedef float vector8f __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float vector16f __attribute__((vector_size(64), aligned(4), may_alias));
+
+typedef void
+micro_kernel_float32(size_t depth, const float *restrict a, const float *restrict b, float *tile);
+
+#define TILE_COLUMNS_MAX_FLOAT32 32
+
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
+#define MICRO_KERNEL_FLOAT32_BODY(vector, rows)                                                    \
+    vector sum[rows][2];                                                                           \
+    vector *tiles = (vector *)(void *)tile;                                                        \
+    _Pragma("GCC unroll 8") for (size_t i = 0; i < (rows); i++) {                                  \
+        sum[i][0] = tiles[2 * i];                                                                  \
+        sum[i][1] = tiles[2 * i + 1];                                                              \
+    }                                                                                              \
+    for (size_t k = 0; k < depth; k++) {                                                           \
+        const vector *line = (const vector *)(const void *)(b + k * 2 * sizeof(vector) / 4);       \
+        vector low = line[0];                                                                      \
+        vector high = line[1];                                                                     \
+        _Pragma("GCC unroll 8") for (size_t i = 0; i < (rows); i++) {                              \
+            sum[i][0] += a[k * (rows) + i] * low;                                                  \
+            sum[i][1] += a[k * (rows) + i] * high;                                                 \
+        }                                                                                          \
+    }                                                                                              \
+    _Pragma("GCC unroll 8") for (size_t i = 0; i < (rows); i++) {                                  \
+        tiles[2 * i] = sum[i][0];                                                                  \
+        tiles[2 * i + 1] = sum[i][1];                                                              \
+    }                                                                                              \
+    (void)0
+
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+static void multiply_float32_portable(size_t depth,
+                                      const float *restrict a,
+                                      const float *restrict b,
+                                      float *tile) {
+    MICRO_KERNEL_FLOAT32_BODY(vector8f, 4);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) CONTRACT static void
+multiply_float32_avx2(size_t depth, const float *restrict a, const float *restrict b, float *tile) {
+    MICRO_KERNEL_FLOAT32_BODY(vector8f, 4);
+}
+
+__attribute__((target("avx512f"))) CONTRACT static void multiply_float32_avx512(
+    size_t depth, const float *restrict a, const float *restrict b, float *tile) {
+    MICRO_KERNEL_FLOAT32_BODY(vector16f, 8);
+}
+#endif
+
+struct kernel_float32 {
+    size_t rows;
+    size_t columns;
+    micro_kernel_float32 *multiply;
+};
+
+static struct kernel_float32 choose_kernel_float32(void) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        return (struct kernel_float32){8, 32, multiply_float32_avx512};
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        return (struct kernel_float32){4, 16, multiply_float32_avx2};
+    }
+#endif
+    return (struct kernel_float32){4, 16, multiply_float32_portable};
+}
+
+/* packed[k][i] = value(i, order[k]) for `count` lines i, zero from there to `width`. */
+static void pack_panel_float32(const struct bm_operand *from,
+                               size_t line_step,
+                               size_t depth_step,
+                               size_t offset,
+                               size_t count,
+                               size_t width,
+                               const uint32_t *order,
+                               size_t depth,
+                               float *packed) {
+    for (size_t k = 0; k < depth; k++) {
+        const double *line = from->values + offset + order[k] * depth_step;
+        float *to = packed + k * width;
+        for (size_t i = 0; i < count; i++) {
+            to[i] = (float)line[i * line_step];
+        }
+        for (size_t i = count; i < width; i++) {
+            to[i] = 0;
+        }
+    }
+}
+
+/* A chain goes on with the sums so far. */
+static void load_tile(
+    const double *c, size_t step, size_t rows, size_t columns, float *tile, size_t tile_step) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j++) {
+            tile[i * tile_step + j] = (float)c[i * step + j];
+        }
+    }
+}
+
+static void store_tile(
+    const float *tile, size_t tile_step, size_t rows, size_t columns, double *c, size_t step) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j++) {
+            c[i * step + j] = (double)tile[i * tile_step + j];
+        }
+    }
+}
+
+static void add_tile_float32(
+    const float *tile, size_t tile_step, size_t rows, size_t columns, double *c, size_t step) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j++) {
+            float sum = (float)c[i * step + j] + tile[i * tile_step + j];
+            c[i * step + j] = (double)sum;
+        }
+    }
+}
+
+static void multiply_block_float32(const struct kernel_float32 *kernel,
+                                   size_t rows,
+                                   size_t columns,
+                                   size_t depth,
+                                   size_t length,
+                                   const float *a,
+                                   const float *b,
+                                   double *c,
+                                   size_t c_step) {
+    float tile[TILE_ROWS_MAX * TILE_COLUMNS_MAX_FLOAT32] = {0};
+    for (size_t j = 0; j < columns; j += kernel->columns) {
+        for (size_t i = 0; i < rows; i += kernel->rows) {
+            size_t high = smaller(kernel->rows, rows - i);
+            size_t wide = smaller(kernel->columns, columns - j);
+            double *at = c + i * c_step + j;
+            if (length == 0) {
+                load_tile(at, c_step, high, wide, tile, kernel->columns);
+                kernel->multiply(depth, a + i * depth, b + j * depth, tile);
+                store_tile(tile, kernel->columns, high, wide, at, c_step);
+            }
+            for (size_t k = 0; length > 0 && k < depth; k += length) {
+                memset(tile, 0, sizeof tile);
+                kernel->multiply(smaller(length, depth - k), a + i * depth + k * kernel->rows,
+                                 b + j * depth + k * kernel->columns, tile);
+                add_tile_float32(tile, kernel->columns, high, wide, at, c_step);
+            }
+        }
+    }
+}
+
+void bm_reference_multiply_float32(size_t rows,
+                                   size_t columns,
+                                   size_t depth,
+                                   struct bm_operand a,
+                                   struct bm_operand b,
+                                   struct bm_chains chains,
+                                   double *c,
+                                   size_t c_step,
+                                   double *scratch) {
+    BM_ASSERT(BLOCK_DEPTH % (chains.length > 0 ? chains.length : 1) == 0);
+    struct kernel_float32 kernel = choose_kernel_float32();
+    float *packed_a = (float *)(void *)scratch;
+    float *packed_b = packed_a + BLOCK_ROWS * BLOCK_DEPTH;
+    for (size_t j = 0; j < columns; j += BLOCK_COLUMNS) {
+        size_t width = smaller(BLOCK_COLUMNS, columns - j);
+        for (size_t k = 0; k < depth; k += BLOCK_DEPTH) {
+            size_t deep = smaller(BLOCK_DEPTH, depth - k);
+            for (size_t p = 0; p < width; p += kernel.columns) {
+                pack_panel_float32(&b, b.column_step, b.row_step, (j + p) * b.column_step,
+                                   smaller(kernel.columns, width - p), kernel.columns,
+                                   chains.order + k, deep, packed_b + p * deep);
+            }
+            for (size_t i = 0; i < rows; i += BLOCK_ROWS) {
+                size_t high = smaller(BLOCK_ROWS, rows - i);
+                for (size_t p = 0; p < high; p += kernel.rows) {
+                    pack_panel_float32(&a, a.row_step, a.column_step, (i + p) * a.row_step,
+                                       smaller(kernel.rows, high - p), kernel.rows,
+                                       chains.order + k, deep, packed_a + p * deep);
+                }
+                multiply_block_float32(&kernel, high, width, deep, chains.length, packed_a,
+                                       packed_b, c + i * c_step + j, c_step);
             }
         }
     }

@@ -48,6 +48,26 @@ void bm_reference_multiply(size_t rows,
                            size_t c_step,
                            double *scratch);
 
+/* How float32 sums are added up. An order alone is not enough: while a partial sum stays between
+ * two powers of 2, what the rounding adds to a term depends on the term alone, so that sums in one
+ * chain have nearly half of their error in common, whatever their order. */
+struct bm_chains {
+    const uint32_t *order; /* [terms], a permutation; NULL: the sum is float64 */
+    size_t length; /* terms that are added up before their sum is added to the rest; 0: all */
+};
+
+/* The same for values that are float32 numbers, with sums in float32 and fused multiply-adds where
+ * the processor has them. Forms other than BM_OPERAND_VALUE are not for it. */
+void bm_reference_multiply_float32(size_t rows,
+                                   size_t columns,
+                                   size_t depth,
+                                   struct bm_operand a,
+                                   struct bm_operand b,
+                                   struct bm_chains chains,
+                                   double *c,
+                                   size_t c_step,
+                                   double *scratch);
+
 /* ---- A pass ---- */
 
 /* Standard deviations in a bound, and those beyond which a branch is certain; see
@@ -85,7 +105,9 @@ struct bm_pass {
     const struct bm_reference_request *request;
     const struct bm_model *model;
     uint32_t thread_count;
+    uint32_t trains;          /* there is a way back */
     uint32_t bounded;         /* errors are computed */
+    uint64_t rounding;        /* of the request */
     uint32_t run;             /* 0: the exact run; 1 .. BM_REFERENCE_RUNS: a perturbed one */
     uint32_t part;            /* number of the part of the slice that this pass holds */
     double multiplier;        /* of the runs' errors in the bound */
@@ -120,6 +142,7 @@ struct bm_pass {
 };
 
 #define BM_REFERENCE_BLOCKS 3u /* blocks behind the product's own scratch */
+#define BM_REFERENCE_ORDERS 2u /* orders of a float32 sum, in a block behind those */
 
 #define BM_BRANCH_OFF 0u
 #define BM_BRANCH_ON 1u
@@ -149,6 +172,14 @@ void bm_reference_backward(struct bm_pass *pass, uint32_t layer, uint32_t below)
  * the sums over images. */
 void bm_reference_round_weights(const struct bm_pass *pass, const double *exact, double *params);
 void bm_reference_round_sums(const struct bm_pass *pass, uint64_t count);
+
+/* Of a pass with branches: the layer's input values are compared with the exact run's. */
+void bm_reference_measure_branches(const struct bm_pass *pass,
+                                   uint32_t layer,
+                                   const double *values);
+
+/* Distance from the other branch within which a contrary pass takes it; negative: nowhere. */
+double bm_reference_branch_reach(const struct bm_pass *pass, uint32_t layer, size_t channel);
 
 /* 1 where a layer works in place on the signal of the layer below. */
 uint32_t bm_reference_in_place(const struct bm_layer *layer);
