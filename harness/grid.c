@@ -19,6 +19,15 @@ void bm_grid_deinit(struct bm_grid *grid) {
     memset(grid, 0, sizeof *grid);
 }
 
+/* One field is one line, whatever a record holds. */
+static void blank_controls(char *text) {
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+            *text = ' ';
+        }
+    }
+}
+
 void bm_grid_set(struct bm_grid *grid, uint32_t row, uint32_t column, const char *format, ...) {
     char **field = &grid->text[(size_t)row * grid->columns + column];
     va_list arguments;
@@ -26,6 +35,8 @@ void bm_grid_set(struct bm_grid *grid, uint32_t row, uint32_t column, const char
     free(*field);
     if (vasprintf(field, format, arguments) < 0) {
         *field = NULL;
+    } else {
+        blank_controls(*field);
     }
     va_end(arguments);
 }
@@ -75,10 +86,22 @@ void bm_grid_print_text(const struct bm_grid *grid, FILE *stream) {
     }
 }
 
+/* A bar would begin the next column. */
+static void print_escaped(const char *text, FILE *stream) {
+    for (; *text != '\0'; text++) {
+        if (*text == '|') {
+            (void)fputc('\\', stream);
+        }
+        (void)fputc(*text, stream);
+    }
+}
+
 void bm_grid_print_markdown(const struct bm_grid *grid, FILE *stream) {
     for (uint32_t row = 0; row < grid->rows; row++) {
         for (uint32_t column = 0; column < grid->columns; column++) {
-            (void)fprintf(stream, "| %s ", field_of(grid, row, column));
+            (void)fputs("| ", stream);
+            print_escaped(field_of(grid, row, column), stream);
+            (void)fputc(' ', stream);
         }
         (void)fputs("|\n", stream);
         for (uint32_t column = 0; row == 0 && column < grid->columns; column++) {

@@ -15,7 +15,8 @@ struct bm_grid {
 int bm_grid_init(struct bm_grid *grid, uint32_t rows, uint32_t columns);
 void bm_grid_deinit(struct bm_grid *grid);
 
-/* printf into a field; a text that does not fit in memory stays empty. */
+/* printf into a field; a text that does not fit in memory stays empty, a control character becomes
+ * a space. */
 void bm_grid_set(struct bm_grid *grid, uint32_t row, uint32_t column, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -1,6 +1,6 @@
 #include "table.h"
 
-#include "grid.h"
+#include "field.h"
 #include "options.h"
 #include "paired.h"
 
@@ -40,6 +40,32 @@ void bm_table_time(double ns, char *text, uint32_t capacity) {
     (void)snprintf(text, capacity, "%.*f %s", digits, value, units[unit].name);
 }
 
+void bm_table_print_grid(const struct bm_grid *grid, uint32_t format, FILE *stream) {
+    static void (*const print[])(const struct bm_grid *grid, FILE *stream) = {
+        bm_grid_print_text,
+        bm_grid_print_markdown,
+    };
+    print[format](grid, stream);
+}
+
+void bm_table_print_heading(const json_t *objects, FILE *stream) {
+    size_t index;
+    const json_t *object;
+    json_array_foreach(objects, index, object) {
+        if (bm_field_is_kind(object, "run")) {
+            const json_t *host = json_object_get(object, "host");
+            (void)fprintf(stream, "batchmark %s on %s, %.0f core%s%s\n\n",
+                          bm_field_text(object, "version"), bm_field_text(host, "cpu"),
+                          bm_field_number(host, "cores"),
+                          bm_field_number(host, "cores") == 1 ? "" : "s",
+                          json_is_true(json_object_get(object, "in_process"))
+                              ? ", in process (not comparable)"
+                              : "");
+            return;
+        }
+    }
+}
+
 /* "1.23 M" */
 static void format_rate(double rate, char *text, uint32_t capacity) {
     static const char *const names[] = {"", " k", " M", " G"};
@@ -54,44 +80,21 @@ static void format_rate(double rate, char *text, uint32_t capacity) {
 
 /* ---- Looking into cells ---- */
 
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? "" : text;
-}
-
-static double number_of(const json_t *object, const char *key) {
-    return json_number_value(json_object_get(object, key));
-}
-
-/* A whole number from 0 on; what a damaged record holds instead becomes 0. */
-static uint64_t whole_of(const json_t *object, const char *key) {
-    double number = number_of(object, key);
-    return number >= 0 && number < 1e18 ? (uint64_t)number : 0;
-}
-
-static int is_kind(const json_t *object, const char *kind) {
-    return strcmp(text_of(object, "kind"), kind) == 0;
-}
-
-static int has_status(const json_t *cell, const char *status) {
-    return strcmp(text_of(cell, "status"), status) == 0;
-}
-
 static int is_joint(const json_t *cell) {
-    return number_of(cell, "data_parallel") > 1;
+    return bm_field_number(cell, "data_parallel") > 1;
 }
 
 /* Of a batch that several sessions share, as one session has it: which parts normalize alone is
  * told in a note. */
 static void model_of(const json_t *cell, char *model, size_t capacity) {
-    (void)snprintf(model, capacity, "%s", text_of(cell, "model"));
+    (void)snprintf(model, capacity, "%s", bm_field_text(cell, "model"));
     char *ghost = strstr(model, " ghost-");
     if (ghost == NULL || !is_joint(cell)) {
         return;
     }
-    uint64_t slice = whole_of(cell, "micro_batch");
+    uint64_t slice = bm_field_whole(cell, "micro_batch");
     *ghost = '\0';
-    if (slice > 0 && slice < whole_of(cell, "batch")) {
+    if (slice > 0 && slice < bm_field_whole(cell, "batch")) {
         (void)snprintf(ghost, capacity - (size_t)(ghost - model), " ghost-%llu",
                        (unsigned long long)slice);
     }
@@ -101,13 +104,14 @@ static void model_of(const json_t *cell, char *model, size_t capacity) {
 static void case_key(const json_t *cell, char *key, size_t capacity) {
     char model[128];
     model_of(cell, model, sizeof model);
-    (void)snprintf(key, capacity, "%s, %s, %s, %lld thread%s, %s", model, text_of(cell, "dataset"),
-                   text_of(cell, "optimizer"), (long long)whole_of(cell, "threads"),
-                   number_of(cell, "threads") == 1 ? "" : "s", text_of(cell, "precision"));
-    if (number_of(cell, "seed") != 1) {
+    (void)snprintf(
+        key, capacity, "%s, %s, %s, %lld thread%s, %s", model, bm_field_text(cell, "dataset"),
+        bm_field_text(cell, "optimizer"), (long long)bm_field_whole(cell, "threads"),
+        bm_field_number(cell, "threads") == 1 ? "" : "s", bm_field_text(cell, "precision"));
+    if (bm_field_number(cell, "seed") != 1) {
         size_t used = strlen(key);
         (void)snprintf(key + used, capacity - used, ", seed %lld",
-                       (long long)whole_of(cell, "seed"));
+                       (long long)bm_field_whole(cell, "seed"));
     }
 }
 
@@ -150,7 +154,7 @@ static void add_batch(struct layout *layout, uint64_t batch) {
 
 static int in_case(const json_t *object, const char *key) {
     char own[512];
-    if (!is_kind(object, "cell")) {
+    if (!bm_field_is_kind(object, "cell")) {
         return 0;
     }
     case_key(object, own, sizeof own);
@@ -164,10 +168,10 @@ static void find_layout(const json_t *objects, const char *key, struct layout *l
     (void)snprintf(layout->key, sizeof layout->key, "%s", key);
     json_array_foreach(objects, index, cell) {
         if (in_case(cell, key)) {
-            (void)row_index(layout, text_of(cell, "label"));
-            add_batch(layout, whole_of(cell, "batch"));
+            (void)row_index(layout, bm_field_text(cell, "label"));
+            add_batch(layout, bm_field_whole(cell, "batch"));
             if (json_is_true(json_object_get(cell, "full"))) {
-                layout->full = whole_of(cell, "batch");
+                layout->full = bm_field_whole(cell, "batch");
             }
         }
     }
@@ -178,8 +182,8 @@ find_cell(const json_t *objects, const struct layout *layout, uint32_t row, uint
     size_t index;
     const json_t *cell;
     json_array_foreach(objects, index, cell) {
-        if (in_case(cell, layout->key) && whole_of(cell, "batch") == batch &&
-            strcmp(text_of(cell, "label"), layout->rows[row]) == 0) {
+        if (in_case(cell, layout->key) && bm_field_whole(cell, "batch") == batch &&
+            strcmp(bm_field_text(cell, "label"), layout->rows[row]) == 0) {
             return cell;
         }
     }
@@ -190,26 +194,27 @@ find_cell(const json_t *objects, const struct layout *layout, uint32_t row, uint
 
 /* What stands in place of a time: wrong, crashed, ... or absent. */
 static const char *mark_of(const json_t *cell) {
-    if (cell == NULL || has_status(cell, "skipped") || has_status(cell, "unsupported")) {
+    if (cell == NULL || bm_field_has_status(cell, "skipped") ||
+        bm_field_has_status(cell, "unsupported")) {
         return "-";
     }
-    if (has_status(cell, "wrong")) {
+    if (bm_field_has_status(cell, "wrong")) {
         return "! WRONG";
     }
-    return has_status(cell, "crashed")   ? "! crashed"
-           : has_status(cell, "timeout") ? "! timeout"
-                                         : "! error";
+    return bm_field_has_status(cell, "crashed")   ? "! crashed"
+           : bm_field_has_status(cell, "timeout") ? "! timeout"
+                                                  : "! error";
 }
 
 static void series_field(const json_t *cell, const char *series, char *text, uint32_t capacity) {
     const json_t *figures = json_object_get(cell, series);
     char time[32];
-    if (cell == NULL || !has_status(cell, "ok") || !json_is_object(figures)) {
-        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+    if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_object(figures)) {
+        (void)snprintf(text, capacity, "%s", bm_field_has_status(cell, "ok") ? "-" : mark_of(cell));
         return;
     }
-    bm_table_time(number_of(figures, "median_ns"), time, sizeof time);
-    double percent = 100 * number_of(figures, "spread");
+    bm_table_time(bm_field_number(figures, "median_ns"), time, sizeof time);
+    double percent = 100 * bm_field_number(figures, "spread");
     (void)snprintf(text, capacity, "%s ± %.*f %%", time, percent < 9.95 ? 1 : 0, percent);
 }
 
@@ -228,19 +233,19 @@ static void device_update_field(const json_t *cell, char *text, uint32_t capacit
 static void epoch_field(const json_t *cell, char *text, uint32_t capacity) {
     const json_t *epoch = json_object_get(cell, "epoch");
     char time[32];
-    if (cell == NULL || !has_status(cell, "ok") || !json_is_object(epoch)) {
-        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+    if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_object(epoch)) {
+        (void)snprintf(text, capacity, "%s", bm_field_has_status(cell, "ok") ? "-" : mark_of(cell));
         return;
     }
-    bm_table_time(1e9 * number_of(epoch, "seconds"), time, sizeof time);
+    bm_table_time(1e9 * bm_field_number(epoch, "seconds"), time, sizeof time);
     (void)snprintf(text, capacity, "%s%s",
                    json_is_true(json_object_get(epoch, "measured")) ? "" : "~", time);
 }
 
 static void share_field(const json_t *cell, char *text, uint32_t capacity) {
     const json_t *share = json_object_get(json_object_get(cell, "bound"), "share");
-    if (cell == NULL || !has_status(cell, "ok") || !json_is_number(share)) {
-        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+    if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_number(share)) {
+        (void)snprintf(text, capacity, "%s", bm_field_has_status(cell, "ok") ? "-" : mark_of(cell));
         return;
     }
     double percent = 100 * json_number_value(share);
@@ -250,14 +255,15 @@ static void share_field(const json_t *cell, char *text, uint32_t capacity) {
 /* "87 % (84 to 90)" */
 static void efficiency_field(const json_t *cell, char *text, uint32_t capacity) {
     const json_t *efficiency = json_object_get(cell, "efficiency");
-    if (cell == NULL || !has_status(cell, "ok") || !json_is_object(efficiency)) {
-        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+    if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_object(efficiency)) {
+        (void)snprintf(text, capacity, "%s", bm_field_has_status(cell, "ok") ? "-" : mark_of(cell));
         return;
     }
-    double percent = 100 * number_of(efficiency, "value");
+    double percent = 100 * bm_field_number(efficiency, "value");
     int digits = percent < 9.95 ? 1 : 0;
     (void)snprintf(text, capacity, "%.*f %% (%.*f to %.*f)", digits, percent, digits,
-                   100 * number_of(efficiency, "low"), digits, 100 * number_of(efficiency, "high"));
+                   100 * bm_field_number(efficiency, "low"), digits,
+                   100 * bm_field_number(efficiency, "high"));
 }
 
 /* Differences of times, which noise may make negative. */
@@ -271,20 +277,15 @@ static void format_difference(double ns, char *text, uint32_t capacity) {
 static void submission_field(const json_t *cell, char *text, uint32_t capacity) {
     const json_t *submission = json_object_get(cell, "submission");
     char times[3][40];
-    if (cell == NULL || !has_status(cell, "ok") || !json_is_object(submission)) {
-        (void)snprintf(text, capacity, "%s", has_status(cell, "ok") ? "-" : mark_of(cell));
+    if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_object(submission)) {
+        (void)snprintf(text, capacity, "%s", bm_field_has_status(cell, "ok") ? "-" : mark_of(cell));
         return;
     }
-    format_difference(number_of(submission, "median_ns"), times[0], sizeof times[0]);
-    format_difference(number_of(submission, "low_ns"), times[1], sizeof times[1]);
-    format_difference(number_of(submission, "high_ns"), times[2], sizeof times[2]);
+    format_difference(bm_field_number(submission, "median_ns"), times[0], sizeof times[0]);
+    format_difference(bm_field_number(submission, "low_ns"), times[1], sizeof times[1]);
+    format_difference(bm_field_number(submission, "high_ns"), times[2], sizeof times[2]);
     (void)snprintf(text, capacity, "%s (%s to %s)", times[0], times[1], times[2]);
 }
-
-static void (*const print_grid[])(const struct bm_grid *grid, FILE *stream) = {
-    bm_grid_print_text,
-    bm_grid_print_markdown,
-};
 
 static void fill_heading(const struct layout *layout, struct bm_grid *grid, const char *corner) {
     bm_grid_set(grid, 0, 0, "%s", corner);
@@ -322,7 +323,7 @@ static void print_block(const json_t *objects,
             bm_grid_set(&grid, row + 1, i + 1, "%s", text);
         }
     }
-    print_grid[format](&grid, stream);
+    bm_table_print_grid(&grid, format, stream);
     (void)fputc('\n', stream);
     bm_grid_deinit(&grid);
 }
@@ -411,7 +412,7 @@ static void print_part_block(const json_t *objects,
             bm_grid_set(&grid, count, i + 1, "%s", text);
         }
     }
-    print_grid[format](&grid, stream);
+    bm_table_print_grid(&grid, format, stream);
     (void)fputc('\n', stream);
     bm_grid_deinit(&grid);
 }
@@ -442,7 +443,7 @@ print_ratios(const json_t *objects, const struct layout *layout, uint32_t format
             bm_grid_set(&grid, k, i + 1, "%s", text);
         }
     }
-    print_grid[format](&grid, stream);
+    bm_table_print_grid(&grid, format, stream);
     (void)fputc('\n', stream);
     bm_grid_deinit(&grid);
 }
@@ -455,11 +456,11 @@ static void print_best(const json_t *objects, const struct layout *layout, FILE 
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
             const json_t *update = json_object_get(cell, "update");
-            if (cell == NULL || !has_status(cell, "ok") || !json_is_object(update) ||
+            if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_object(update) ||
                 json_is_true(json_object_get(cell, "computes_nothing"))) {
                 continue;
             }
-            double images = 1e9 * (double)layout->batches[i] / number_of(update, "median_ns");
+            double images = 1e9 * (double)layout->batches[i] / bm_field_number(update, "median_ns");
             if (images > best) {
                 best = images;
                 best_batch = layout->batches[i];
@@ -493,7 +494,7 @@ print_ghosts(const json_t *objects, const struct layout *layout, uint32_t row, F
     int count = 0;
     for (uint32_t i = 0; i < layout->batch_count; i++) {
         const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
-        const char *ghost = strstr(text_of(cell, "model"), " ghost-");
+        const char *ghost = strstr(bm_field_text(cell, "model"), " ghost-");
         if (ghost != NULL) {
             (void)fprintf(stream, "%s%s at %s%llu",
                           count == 0 ? "; each normalizes its own part:" : ",", ghost,
@@ -507,8 +508,8 @@ print_ghosts(const json_t *objects, const struct layout *layout, uint32_t row, F
 static void print_joint(const json_t *objects, const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
         const json_t *cell = find_cell(objects, layout, row, layout->batches[0]);
-        double sessions = number_of(cell, "data_parallel");
-        double threads = number_of(cell, "threads");
+        double sessions = bm_field_number(cell, "data_parallel");
+        double threads = bm_field_number(cell, "threads");
         if (!is_joint(cell)) {
             continue;
         }
@@ -533,11 +534,11 @@ static void print_failures(const json_t *objects, const struct layout *layout, F
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
             char line[1024];
-            if (cell == NULL || has_status(cell, "ok")) {
+            if (cell == NULL || bm_field_has_status(cell, "ok")) {
                 continue;
             }
-            (void)snprintf(line, sizeof line, "%s: %s", text_of(cell, "status"),
-                           text_of(cell, "reason"));
+            (void)snprintf(line, sizeof line, "%s: %s", bm_field_text(cell, "status"),
+                           bm_field_text(cell, "reason"));
             if (strcmp(line, last) != 0) {
                 (void)fprintf(stream, "%s, batch %llu: %s\n", layout->rows[row],
                               (unsigned long long)layout->batches[i], line);
@@ -553,22 +554,22 @@ static void print_doubts(const json_t *objects, const struct layout *layout, FIL
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
             const json_t *update = json_object_get(cell, "update");
-            if (cell == NULL || !has_status(cell, "ok") || !json_is_object(update)) {
+            if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_object(update)) {
                 continue;
             }
             const char *label = layout->rows[row];
             unsigned long long batch = (unsigned long long)layout->batches[i];
-            if (number_of(update, "spread") > UNSTEADY) {
+            if (bm_field_number(update, "spread") > UNSTEADY) {
                 (void)fprintf(stream, "%s, batch %llu: unsteady: %.0f %% between rounds\n", label,
-                              batch, 200 * number_of(update, "spread"));
+                              batch, 200 * bm_field_number(update, "spread"));
             }
-            if (number_of(update, "rounds") < 5) {
+            if (bm_field_number(update, "rounds") < 5) {
                 (void)fprintf(stream, "%s, batch %llu: only %.0f round%s (%s)\n", label, batch,
-                              number_of(update, "rounds"),
-                              number_of(update, "rounds") == 1 ? "" : "s",
-                              text_of(update, "stopped"));
+                              bm_field_number(update, "rounds"),
+                              bm_field_number(update, "rounds") == 1 ? "" : "s",
+                              bm_field_text(update, "stopped"));
             }
-            double share = number_of(json_object_get(cell, "bound"), "share");
+            double share = bm_field_number(json_object_get(cell, "bound"), "share");
             if (share > 1) {
                 (void)fprintf(stream,
                               "%s, batch %llu: %.0f %% of the bound: something disturbed the "
@@ -577,19 +578,19 @@ static void print_doubts(const json_t *objects, const struct layout *layout, FIL
                               label, batch, 100 * share);
             }
             const json_t *memory = json_object_get(cell, "memory");
-            if (number_of(memory, "ratio") > MEMORY_RATIO &&
-                number_of(memory, "needed_bytes") > MEMORY_BYTES) {
+            if (bm_field_number(memory, "ratio") > MEMORY_RATIO &&
+                bm_field_number(memory, "needed_bytes") > MEMORY_BYTES) {
                 (void)fprintf(stream,
                               "%s, batch %llu: %.1f GiB at its peak, %.1f times what activations, "
                               "data and parameters need\n",
-                              label, batch, number_of(memory, "peak_bytes") / 1073741824,
-                              number_of(memory, "ratio"));
+                              label, batch, bm_field_number(memory, "peak_bytes") / 1073741824,
+                              bm_field_number(memory, "ratio"));
             }
-            if (number_of(cell, "asleep_cpu_share") > 0.05) {
+            if (bm_field_number(cell, "asleep_cpu_share") > 0.05) {
                 (void)fprintf(stream,
                               "%s, batch %llu: other workers used %.0f %% of a processor while "
                               "they should have slept\n",
-                              label, batch, 100 * number_of(cell, "asleep_cpu_share"));
+                              label, batch, 100 * bm_field_number(cell, "asleep_cpu_share"));
             }
         }
     }
@@ -601,7 +602,7 @@ static void print_harness_cost(const json_t *objects, const struct layout *layou
         const json_t *update = json_object_get(cell, "update");
         if (json_is_true(json_object_get(cell, "computes_nothing")) && json_is_object(update)) {
             char time[32];
-            bm_table_time(number_of(update, "median_ns"), time, sizeof time);
+            bm_table_time(bm_field_number(update, "median_ns"), time, sizeof time);
             (void)fprintf(stream,
                           "%s computes nothing: %s is what the harness itself costs an update\n",
                           layout->rows[row], time);
@@ -613,12 +614,12 @@ static void print_harness_cost(const json_t *objects, const struct layout *layou
 static void print_bound(const json_t *cell, FILE *stream) {
     const json_t *bound = json_object_get(cell, "bound");
     if (json_is_number(json_object_get(bound, "share"))) {
-        int by_memory = strcmp(text_of(bound, "limit"), "memory") == 0;
-        (void)fprintf(stream, "; %.1f %% of the bound (%s%s)", 100 * number_of(bound, "share"),
-                      by_memory ? "bandwidth of " : "",
-                      text_of(bound, by_memory ? "level" : "limit"));
-    } else if (text_of(bound, "reason")[0] != '\0') {
-        (void)fprintf(stream, "; no bound: %s", text_of(bound, "reason"));
+        int by_memory = strcmp(bm_field_text(bound, "limit"), "memory") == 0;
+        (void)fprintf(stream, "; %.1f %% of the bound (%s%s)",
+                      100 * bm_field_number(bound, "share"), by_memory ? "bandwidth of " : "",
+                      bm_field_text(bound, by_memory ? "level" : "limit"));
+    } else if (bm_field_text(bound, "reason")[0] != '\0') {
+        (void)fprintf(stream, "; no bound: %s", bm_field_text(bound, "reason"));
     }
 }
 
@@ -627,26 +628,28 @@ static void print_memory(const json_t *cell, FILE *stream) {
     const json_t *memory = json_object_get(cell, "memory");
     if (json_is_number(json_object_get(memory, "ratio"))) {
         (void)fprintf(stream, "; %.0f MiB at its peak, %.2f of what is needed",
-                      number_of(memory, "peak_bytes") / 1048576, number_of(memory, "ratio"));
+                      bm_field_number(memory, "peak_bytes") / 1048576,
+                      bm_field_number(memory, "ratio"));
     }
 }
 
 /* The larger of reading and updating, as bounds use it. */
 static double bandwidth_of(const json_t *level) {
-    double read = number_of(json_object_get(level, "read_bytes_per_s"), "best");
-    double update = number_of(json_object_get(level, "update_bytes_per_s"), "best");
+    double read = bm_field_number(json_object_get(level, "read_bytes_per_s"), "best");
+    double update = bm_field_number(json_object_get(level, "update_bytes_per_s"), "best");
     return read > update ? read : update;
 }
 
 static void print_point(const json_t *point, FILE *stream) {
     size_t index;
     const json_t *level;
-    (void)fprintf(stream, "roofline, %.0f thread%s: %.0f GFLOP/s", number_of(point, "threads"),
-                  number_of(point, "threads") == 1 ? "" : "s",
-                  1e-9 * number_of(json_object_get(point, "flop_per_s"), "best"));
+    (void)fprintf(stream, "roofline, %.0f thread%s: %.0f GFLOP/s",
+                  bm_field_number(point, "threads"),
+                  bm_field_number(point, "threads") == 1 ? "" : "s",
+                  1e-9 * bm_field_number(json_object_get(point, "flop_per_s"), "best"));
     json_array_foreach(json_object_get(point, "levels"), index, level) {
         (void)fprintf(stream, "%s %.0f GB/s %s", index == 0 ? ";" : ",", 1e-9 * bandwidth_of(level),
-                      text_of(level, "name"));
+                      bm_field_text(level, "name"));
     }
     (void)fprintf(stream, "%s\n\n",
                   json_is_false(json_object_get(point, "steady"))
@@ -664,7 +667,8 @@ static void print_roofline(const json_t *objects, const struct layout *layout, F
     json_array_foreach(objects, index, object) {
         const json_t *points = json_object_get(json_object_get(object, "roofline"), "points");
         json_array_foreach(points, k, point) {
-            if (is_kind(object, "run") && whole_of(point, "threads") == whole_of(cell, "threads")) {
+            if (bm_field_is_kind(object, "run") &&
+                bm_field_whole(point, "threads") == bm_field_whole(cell, "threads")) {
                 print_point(point, stream);
             }
         }
@@ -672,10 +676,10 @@ static void print_roofline(const json_t *objects, const struct layout *layout, F
 }
 
 static void print_check(const json_t *check, FILE *stream) {
-    (void)fprintf(stream, "check %s", text_of(check, "status"));
+    (void)fprintf(stream, "check %s", bm_field_text(check, "status"));
     if (json_is_number(json_object_get(check, "gradient_ratio"))) {
         (void)fprintf(stream, ", largest gradient error %.2g of its bound",
-                      number_of(check, "gradient_ratio"));
+                      bm_field_number(check, "gradient_ratio"));
     }
     if (json_is_false(json_object_get(check, "determined"))) {
         (void)fputs(" (float32 determines no more than its order of magnitude)", stream);
@@ -706,14 +710,14 @@ static void print_properties(const json_t *cell, const char *label, FILE *stream
         return;
     }
     json_array_foreach(properties, index, property) {
-        held += strcmp(text_of(property, "status"), "pass") == 0;
+        held += strcmp(bm_field_text(property, "status"), "pass") == 0;
     }
     (void)fprintf(stream, "%s: properties: %zu of %zu hold", label, held,
                   json_array_size(properties));
     json_array_foreach(properties, index, property) {
-        if (strcmp(text_of(property, "status"), "pass") != 0) {
-            (void)fprintf(stream, "; not %s (%s)", text_of(property, "name"),
-                          text_of(property, "reason"));
+        if (strcmp(bm_field_text(property, "status"), "pass") != 0) {
+            (void)fprintf(stream, "; not %s (%s)", bm_field_text(property, "name"),
+                          bm_field_text(property, "reason"));
         }
     }
     (void)fputc('\n', stream);
@@ -740,20 +744,21 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
             if (cell == NULL) {
                 continue;
             }
-            (void)fprintf(stream, "%s, batch %.0f: ", layout->rows[row], number_of(cell, "batch"));
+            (void)fprintf(stream, "%s, batch %.0f: ", layout->rows[row],
+                          bm_field_number(cell, "batch"));
             print_check(json_object_get(cell, "check"), stream);
             if (json_is_object(update) &&
                 !json_is_true(json_object_get(cell, "computes_nothing"))) {
                 (void)fprintf(stream, "; %.0f rounds, stopped: %s; %.2f GFLOP/s",
-                              number_of(update, "rounds"), text_of(update, "stopped"),
-                              number_of(json_object_get(cell, "bound"), "flops") /
-                                  number_of(update, "median_ns"));
+                              bm_field_number(update, "rounds"), bm_field_text(update, "stopped"),
+                              bm_field_number(json_object_get(cell, "bound"), "flops") /
+                                  bm_field_number(update, "median_ns"));
                 print_bound(cell, stream);
                 print_memory(cell, stream);
             }
             if (json_is_number(json_object_get(epoch, "gap"))) {
                 (void)fprintf(stream, "; epoch - sum of updates: %+.1f %%",
-                              100 * number_of(epoch, "gap"));
+                              100 * bm_field_number(epoch, "gap"));
             }
             (void)fputc('\n', stream);
         }
@@ -762,23 +767,6 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
 }
 
 /* ---- Whole tables ---- */
-
-static void print_run(const json_t *objects, FILE *stream) {
-    size_t index;
-    const json_t *object;
-    json_array_foreach(objects, index, object) {
-        if (is_kind(object, "run")) {
-            const json_t *host = json_object_get(object, "host");
-            (void)fprintf(stream, "batchmark %s on %s, %.0f core%s%s\n\n",
-                          text_of(object, "version"), text_of(host, "cpu"),
-                          number_of(host, "cores"), number_of(host, "cores") == 1 ? "" : "s",
-                          json_is_true(json_object_get(object, "in_process"))
-                              ? ", in process (not comparable)"
-                              : "");
-            return;
-        }
-    }
-}
 
 static void print_case(
     const json_t *objects, const char *key, uint32_t format, uint32_t verbose, FILE *stream) {
@@ -806,34 +794,14 @@ static void print_case(
     free(layout);
 }
 
-static void print_csv_text(const char *text, FILE *stream) {
-    (void)fputc('"', stream);
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            (void)fputc('"', stream);
-        }
-        (void)fputc(*text, stream);
-    }
-    (void)fputc('"', stream);
-}
-
-/* A number with a comma before it; nothing behind the comma if it is none. */
-static void print_csv_number(const json_t *object, const char *key, FILE *stream) {
-    const json_t *number = json_object_get(object, key);
-    (void)fputc(',', stream);
-    if (json_is_number(number)) {
-        (void)fprintf(stream, "%.9g", json_number_value(number));
-    }
-}
-
 static void print_csv_end(const json_t *cell, FILE *stream) {
     const json_t *bound = json_object_get(cell, "bound");
-    print_csv_number(bound, "ns", stream);
-    print_csv_number(bound, "share", stream);
-    print_csv_number(cell, "data_parallel", stream);
-    print_csv_number(json_object_get(cell, "efficiency"), "value", stream);
-    print_csv_number(json_object_get(cell, "device_update"), "median_ns", stream);
-    print_csv_number(json_object_get(cell, "submission"), "median_ns", stream);
+    bm_field_print_csv_number(bound, "ns", stream);
+    bm_field_print_csv_number(bound, "share", stream);
+    bm_field_print_csv_number(cell, "data_parallel", stream);
+    bm_field_print_csv_number(json_object_get(cell, "efficiency"), "value", stream);
+    bm_field_print_csv_number(json_object_get(cell, "device_update"), "median_ns", stream);
+    bm_field_print_csv_number(json_object_get(cell, "submission"), "median_ns", stream);
     (void)fputc('\n', stream);
 }
 
@@ -848,15 +816,15 @@ static void print_csv(const json_t *objects, FILE *stream) {
                 "submission_ns\n",
                 stream);
     json_array_foreach(objects, index, cell) {
-        if (!is_kind(cell, "cell")) {
+        if (!bm_field_is_kind(cell, "cell")) {
             continue;
         }
         for (uint32_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-            print_csv_text(text_of(cell, texts[i]), stream);
+            bm_field_print_csv_text(bm_field_text(cell, texts[i]), stream);
             (void)fputc(',', stream);
         }
-        (void)fprintf(stream, "%.0f,%.0f,%.0f", number_of(cell, "device"), number_of(cell, "batch"),
-                      number_of(cell, "threads"));
+        (void)fprintf(stream, "%.0f,%.0f,%.0f", bm_field_number(cell, "device"),
+                      bm_field_number(cell, "batch"), bm_field_number(cell, "threads"));
         const json_t *update = json_object_get(cell, "update");
         if (!json_is_object(update)) {
             (void)fputs(",,,,,,,,", stream);
@@ -864,13 +832,13 @@ static void print_csv(const json_t *objects, FILE *stream) {
             continue;
         }
         const json_t *epoch = json_object_get(cell, "epoch");
-        (void)fprintf(stream, ",%.9g,%.4g,%.0f", number_of(update, "median_ns"),
-                      number_of(update, "spread"), number_of(update, "rounds"));
+        (void)fprintf(stream, ",%.9g,%.4g,%.0f", bm_field_number(update, "median_ns"),
+                      bm_field_number(update, "spread"), bm_field_number(update, "rounds"));
         static const char *const others[] = {"gradient", "apply", "pipelined"};
         for (uint32_t i = 0; i < 3; i++) {
-            print_csv_number(json_object_get(cell, others[i]), "median_ns", stream);
+            bm_field_print_csv_number(json_object_get(cell, others[i]), "median_ns", stream);
         }
-        (void)fprintf(stream, ",%.9g,%s", number_of(epoch, "seconds"),
+        (void)fprintf(stream, ",%.9g,%s", bm_field_number(epoch, "seconds"),
                       json_is_true(json_object_get(epoch, "measured")) ? "yes" : "no");
         print_csv_end(cell, stream);
     }
@@ -885,11 +853,11 @@ void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FI
         print_csv(objects, stream);
         return;
     }
-    print_run(objects, stream);
+    bm_table_print_heading(objects, stream);
     json_array_foreach(objects, index, object) {
         char key[512];
         uint32_t known = 0;
-        if (!is_kind(object, "cell")) {
+        if (!bm_field_is_kind(object, "cell")) {
             continue;
         }
         case_key(object, key, sizeof key);

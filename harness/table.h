@@ -5,6 +5,8 @@
 #ifndef BM_TABLE_H
 #define BM_TABLE_H
 
+#include "grid.h"
+
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,5 +26,12 @@ void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FI
 
 /* "12.3 ms", with three significant digits. */
 void bm_table_time(double ns, char *text, uint32_t capacity);
+
+/* A grid as text or markdown. */
+void bm_table_print_grid(const struct bm_grid *grid, uint32_t format, FILE *stream);
+
+/* The record's first line, "batchmark 1.0 on Example CPU, 2 cores", and an empty one; nothing if
+ * there is no `run` object. */
+void bm_table_print_heading(const json_t *objects, FILE *stream);
 
 #endif
