@@ -27,6 +27,9 @@ struct bm_case {
     uint64_t micro_batch;
     uint32_t data_parallel; /* of the rows that split a batch; 0 or 1: there are none */
     double lr;
+    uint32_t is_divided;  /* of the data set's training images some are held out, by division.h */
+    uint64_t image_count; /* training images, the held-out ones included */
+    uint64_t held_out;
     int reference_fd;
     char layers[BM_LAYERS_SIZE];
 };

@@ -3,6 +3,7 @@
 #include "error.h"
 #include "interrupt.h"
 #include "random.h"
+#include "row_worker.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -152,33 +153,6 @@ static int32_t takes_turn(struct bm_cell *cell, enum bm_series series, uint32_t 
 
 /* ---- Asking a cell's workers ---- */
 
-/* The device of each session, where there are several. */
-static json_t *devices_json(const struct bm_row *row) {
-    json_t *devices = json_array();
-    for (uint32_t i = 0; i < row->data_parallel && row->data_parallel > 1; i++) {
-        (void)json_array_append_new(devices, json_integer((json_int_t)row->devices[i]));
-    }
-    return devices;
-}
-
-static json_t *create_command(const struct bm_cell *cell) {
-    const struct bm_case *of = cell->of;
-    json_t *options = json_object();
-    const struct bm_options *given = cell->row->options;
-    for (uint32_t i = 0; i < given->setting_count; i++) {
-        const struct bm_backend_setting *setting = &given->setting[i];
-        if (!setting->is_environment && strcmp(setting->backend, cell->row->file->name) == 0) {
-            (void)json_object_set_new(options, setting->key, json_string(setting->value));
-        }
-    }
-    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:f, s:o, s:o}", "do",
-                     "create", "device", (int)cell->row->device_index, "model", of->model->name,
-                     "layers", of->layers, "precision", of->precision, "optimizer",
-                     (int)of->optimizer, "threads", (int)of->threads, "seed", (json_int_t)of->seed,
-                     "batch", (json_int_t)cell->batch, "micro_batch", (json_int_t)of->micro_batch,
-                     "lr", of->lr, "options", options, "devices", devices_json(cell->row));
-}
-
 /* Processor time of all workers but one. */
 static uint64_t others_cpu_ns(const struct bm_schedule *schedule, const struct bm_worker *awake) {
     uint64_t sum = 0;
@@ -200,40 +174,8 @@ static int32_t ask(const struct bm_schedule *schedule,
                    double expected_s,
                    json_t **reply,
                    struct bm_verdict *verdict) {
-    struct bm_row *row = cell->row;
     double limit_s = schedule->hang_time_s + 20 * expected_s;
-    *reply = NULL;
-    if (!bm_worker_running(&row->worker[index])) {
-        /* It ended at an earlier question of this cell, whose verdict stands. */
-        BM_ASSERT(verdict->kind != BM_VERDICT_OK);
-        json_decref(command);
-        return 0;
-    }
-    bm_worker_ask(&row->worker[index], command, limit_s, reply, verdict);
-    json_decref(command);
-    if (!bm_worker_running(&row->worker[index])) {
-        row->open_batch[index] = 0;
-        row->failures += verdict->kind == BM_VERDICT_CRASHED || verdict->kind == BM_VERDICT_TIMEOUT;
-    }
-    return verdict->kind == BM_VERDICT_OK;
-}
-
-static int32_t start_worker(struct bm_cell *cell, uint32_t index, struct bm_verdict *verdict) {
-    struct bm_row *row = cell->row;
-    struct bm_worker_variable variables[BM_LIST_MAX];
-    struct bm_error error = {0};
-    struct bm_worker_spec spec = {.data_fd = cell->of->dataset->fd,
-                                  .reference_fd = cell->of->reference_fd,
-                                  .variables = variables};
-    spec.variable_count =
-        bm_discover_variables(row->options, row->file->name, variables, BM_LIST_MAX);
-    spec.in_process = row->options->in_process;
-    if (bm_worker_start(&spec, &row->worker[index], &error) == BM_STATUS_OK) {
-        return 1;
-    }
-    verdict->kind = BM_VERDICT_ERROR;
-    (void)snprintf(verdict->reason, sizeof verdict->reason, "%s", error.text);
-    return 0;
+    return bm_row_ask(cell->row, index, command, limit_s, reply, verdict);
 }
 
 /* What the check's session says when it has made every call is told; until then, what the last
@@ -252,14 +194,7 @@ static int32_t make_ready(const struct bm_schedule *schedule,
     json_t *reply = NULL;
     double before_s = bm_schedule_now_s();
     if (!bm_worker_running(&row->worker[index])) {
-        row->open_batch[index] = 0;
-        if (!start_worker(cell, index, verdict)) {
-            return 0;
-        }
-        json_t *load = json_pack("{s:s, s:s}", "do", "load", "plugin", row->file->path);
-        int32_t good = ask(schedule, cell, index, load, 1, &reply, verdict);
-        json_decref(reply);
-        if (!good) {
+        if (!bm_row_start(row, index, cell->of, schedule->hang_time_s, verdict)) {
             return 0;
         }
         cell->worker_ready_ns = 1e9 * (bm_schedule_now_s() - before_s);
@@ -268,7 +203,8 @@ static int32_t make_ready(const struct bm_schedule *schedule,
         return 1;
     }
     before_s = bm_schedule_now_s();
-    int32_t good = ask(schedule, cell, index, create_command(cell), 1, &reply, verdict);
+    int32_t good = ask(schedule, cell, index, bm_row_create_command(row, cell->of, cell->batch), 1,
+                       &reply, verdict);
     if (good) {
         row->open_batch[index] = cell->batch;
         if (!cell->checked) {

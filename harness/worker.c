@@ -505,6 +505,16 @@ static void judge_reply(struct bm_worker *worker, json_t **reply, struct bm_verd
     }
 }
 
+static int is_out_of_grace(struct bm_worker *worker) {
+    if (bm_interrupt_signal() == 0) {
+        return 0;
+    }
+    if (worker->interrupted_s == 0) {
+        worker->interrupted_s = monotonic_s();
+    }
+    return monotonic_s() - worker->interrupted_s >= worker->grace_s;
+}
+
 /* One turn of waiting: 1 when the verdict is known. */
 static int wait_once(struct bm_worker *worker,
                      double deadline_s,
@@ -533,7 +543,7 @@ static int wait_once(struct bm_worker *worker,
         return 1;
     }
     double left_s = deadline_s - monotonic_s();
-    if (bm_interrupt_signal() != 0) {
+    if (is_out_of_grace(worker)) {
         set_verdict(verdict, BM_VERDICT_INTERRUPTED, "interrupted");
         bm_worker_stop(worker);
         return 1;

@@ -59,6 +59,8 @@ struct bm_worker {
     int stderr_fd;
     struct bm_page *page;
     struct bm_frame_buffer replies;
+    double grace_s;       /* how long a question may go on after a signal to this process; 0: not */
+    double interrupted_s; /* when that was first seen, monotonic; 0: not yet */
     uint64_t stdout_bytes;
     char stdout_head[80];
     char stderr_tail[BM_WORKER_TAIL_SIZE];
@@ -72,7 +74,8 @@ int32_t bm_worker_start(const struct bm_worker_spec *spec,
 
 /* Sends `command` and waits for its answer, at most `limit_s` seconds. *reply is the caller's
  * (json_decref) and NULL unless the verdict is OK or WRONG. Any verdict of CRASHED, TIMEOUT,
- * INTERRUPTED, and ERROR from garbage or a write to standard output, has ended the worker. */
+ * INTERRUPTED, and ERROR from garbage or a write to standard output, has ended the worker. An
+ * interrupted question is INTERRUPTED once worker->grace_s has passed. */
 void bm_worker_ask(struct bm_worker *worker,
                    const json_t *command,
                    double limit_s,
