@@ -96,6 +96,45 @@ int32_t bm_set_rate(const struct bm_assignment *a, struct bm_error *error) {
     return BM_STATUS_OK;
 }
 
+/* A decimal of at least 0 and below 1. */
+int32_t bm_set_fraction(const struct bm_assignment *a, struct bm_error *error) {
+    double number = 0;
+    const char *end = NULL;
+    int is_zero = strcmp(a->value, "0") == 0;
+    if (!is_zero && (!parse_decimal(a->value, &number, &end) || *end != '\0' || number >= 1)) {
+        return fail_value(a, error, "a number from 0 to below 1");
+    }
+    *(double *)a->target = number;
+    return BM_STATUS_OK;
+}
+
+/* Percents: 97%, 98.5% */
+int32_t bm_set_targets(const struct bm_assignment *a, struct bm_error *error) {
+    struct bm_target_list *target = a->target;
+    struct bm_target_list list = {.count = 0};
+    if (a->appends) {
+        list = *target;
+    }
+    for (const char *p = a->value;;) {
+        double percent = 0;
+        const char *end = NULL;
+        if (!parse_decimal(p, &percent, &end) || *end != '%' || percent > 100 ||
+            (end[1] != ',' && end[1] != '\0')) {
+            return fail_value(a, error, "accuracies like 97%,98.5%");
+        }
+        if (list.count == BM_TARGET_MAX) {
+            return fail_value(a, error, "at most 8 accuracies");
+        }
+        list.values[list.count++] = percent / 100;
+        if (end[1] == '\0') {
+            break;
+        }
+        p = end + 2;
+    }
+    *target = list;
+    return BM_STATUS_OK;
+}
+
 int32_t bm_set_duration(const struct bm_assignment *a, struct bm_error *error) {
     double seconds = 0;
     struct bm_error why;

@@ -3,16 +3,21 @@
 #include "error.h"
 #include "option_table.h"
 #include "parallel.h"
+#include "rate.h"
 #include "reference.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RUN BM_COMMAND_RUN
 #define CHECK BM_COMMAND_CHECK
-#define ALL (RUN | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW)
+#define TRAIN BM_COMMAND_TRAIN
+#define MEASURING (RUN | TRAIN)
+#define ALL (MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW)
 #define BATCH_MAX (UINT64_C(1) << 31)
+#define COUNT_MAX (UINT64_C(1) << 40)
 #define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
 
 static const char *const format_names[] = {"table", "markdown", "csv", "jsonl", NULL};
@@ -23,32 +28,32 @@ static const char *const precision_names[] = {BM_PRECISION_FLOAT32, BM_PRECISION
 
 /* clang-format off */
 const struct bm_option_spec bm_option_table[] = {
-    {.name = "preset", .value = "NAME", .commands = RUN, .command_line_only = 1,
+    {.name = "preset", .value = "NAME", .commands = MEASURING, .command_line_only = 1,
      .set = bm_set_text, FIELD(preset),
-     .help = "settings that come with the program (default: lecture)"},
-    {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = RUN, .command_line_only = 1,
+     .help = "settings that come with the program (default: lecture of run, accuracy of train)"},
+    {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = MEASURING, .command_line_only = 1,
      .set = bm_set_text, FIELD(config),
      .help = "settings of yours, stronger than the preset; keys are the names of these options"},
-    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = RUN | CHECK,
+    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = MEASURING | CHECK,
      .set = bm_set_backends, FIELD(backend),
      .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
              "its name or UUID (default: all found, software devices left out)"},
-    {.name = "plugin", .value = "FILE", .commands = RUN | BM_COMMAND_LIST,
+    {.name = "plugin", .value = "FILE", .commands = MEASURING | BM_COMMAND_LIST,
      .set = bm_set_paths, FIELD(plugin),
      .help = "one more plugin, a shared object bm_NAME.so; may be repeated"},
-    {.name = "model", .value = "NAMES", .letter = 'm', .commands = RUN,
+    {.name = "model", .value = "NAMES", .letter = 'm', .commands = MEASURING,
      .set = bm_set_names, FIELD(model), .choices = bm_model_names, .extra_choice = "custom",
      .help = "mlp, f1, c1, c2, f2, or custom: the network of `layers = ...` in an ini file"},
-    {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = RUN,
+    {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = MEASURING,
      .set = bm_set_names, FIELD(dataset), .choices = bm_data_names,
      .help = "fashion-mnist, mnist, cifar10, cifar100, synthetic"},
-    {.name = "data-dir", .value = "FOLDER", .commands = RUN | BM_COMMAND_LIST | BM_COMMAND_DATA,
+    {.name = "data-dir", .value = "FOLDER", .commands = MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA,
      .set = bm_set_text, FIELD(data_dir),
      .help = "where data sets are looked for first"},
-    {.name = "optimizer", .value = "NAMES", .commands = RUN,
+    {.name = "optimizer", .value = "NAMES", .commands = MEASURING,
      .set = bm_set_names, FIELD(optimizer), .choices = bm_optimizer_names,
      .help = "sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, lars, lamb"},
-    {.name = "batch", .value = "LIST", .letter = 'B', .commands = RUN,
+    {.name = "batch", .value = "LIST", .letter = 'B', .commands = MEASURING,
      .set = bm_set_numbers, FIELD(batch), .low = 1, .high = BATCH_MAX,
      .help = "batch sizes: 1,10,100 or 1-5 or 1-1024*2; one above the number of images means all "
              "of them"},
@@ -68,24 +73,103 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "threads", .value = "N", .letter = 't', .commands = CHECK,
      .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
      .help = "most threads that a session is given (default: 3)"},
-    {.name = "threads", .value = "LIST", .letter = 't', .commands = RUN,
+    {.name = "threads", .value = "LIST", .letter = 't', .commands = MEASURING,
      .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
      .help = "thread budgets (default: the processors this process may use)"},
-    {.name = "precision", .value = "NAMES", .commands = RUN,
+    {.name = "precision", .value = "NAMES", .commands = MEASURING,
      .set = bm_set_names, FIELD(precision), .choices = precision_names,
      .help = "float32 (default), tf32, bf16/f32, f16/f32: multiply/accumulate"},
-    {.name = "seed", .value = "LIST", .letter = 's', .commands = RUN,
+    {.name = "seed", .value = "LIST", .letter = 's', .commands = MEASURING,
      .set = bm_set_numbers, FIELD(seed), .low = 0, .high = UINT64_MAX,
      .help = "seeds of start, shuffles and dropout (default: 1)"},
     {.name = "lr", .value = "RATE", .commands = RUN,
      .set = bm_set_rate, FIELD(lr),
      .help = "learning rate (default: 1e-4)"},
+    {.name = "lr", .value = "RATE", .commands = TRAIN,
+     .set = bm_set_rate, FIELD(lr),
+     .help = "learning rate, of the batch size --base-batch (default: one for each rule)"},
+    {.name = "epochs", .value = "N", .letter = 'e', .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.epochs), .low = 1, .high = COUNT_MAX,
+     .help = "budget: epochs. A training ends when it has used every budget that is given"},
+    {.name = "updates", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.updates), .low = 1, .high = COUNT_MAX,
+     .help = "budget: updates"},
+    {.name = "seconds", .value = "TIME", .commands = TRAIN,
+     .set = bm_set_duration, FIELD(train.seconds),
+     .help = "budget: time in training, evaluation left out"},
+    {.name = "target", .value = "LIST", .commands = TRAIN,
+     .set = bm_set_targets, FIELD(train.target),
+     .help = "validation accuracies to be reached: 97%,98%"},
+    {.name = "schedule", .value = "NAMES", .commands = TRAIN,
+     .set = bm_set_names, FIELD(train.schedule), .choices = bm_rate_schedule_names,
+     .help = "of the rate: constant (default), linear (batch / base batch, with gradual warm-up), "
+             "sqrt, step, polynomial"},
+    {.name = "base-batch", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.base_batch), .low = 1, .high = BATCH_MAX,
+     .help = "batch size whose rate the schedules linear and sqrt scale (default: 100)"},
+    {.name = "warmup-epochs", .value = "N", .commands = TRAIN,
+     .set = bm_set_rate, FIELD(train.warmup_epochs),
+     .help = "of the schedule linear (default: 5)"},
+    {.name = "momentum", .value = "VALUE", .commands = TRAIN,
+     .set = bm_set_fraction, FIELD(train.momentum),
+     .help = "of momentum, nesterov, lars (default: 0.9)"},
+    {.name = "weight-decay", .value = "VALUE", .commands = TRAIN,
+     .set = bm_set_fraction, FIELD(train.weight_decay),
+     .help = "default: 0; of adamw and lamb 0.01"},
+    {.name = "momentum-form", .value = "NAME", .commands = TRAIN,
+     .set = bm_set_choice, FIELD(train.momentum_form), .choices = bm_rate_form_names,
+     .help = "lecture (default): the rate is inside the momentum; pytorch: outside. They differ "
+             "where the rate changes"},
+    {.name = "tune", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.tune), .low = 0, .high = 1024,
+     .help = "trials of the rate for each optimizer, batch size and schedule, the best on the "
+             "validation images is trained with (default: 0, no tuning)"},
+    {.name = "tune-epochs", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.tune_epochs), .low = 0, .high = COUNT_MAX,
+     .help = "epochs of a trial (default: half of those of a training)"},
+    {.name = "images", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.images), .low = 0, .high = BATCH_MAX,
+     .help = "take the first N training images (default: all)"},
+    {.name = "held-out", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.held_out), .low = 0, .high = BATCH_MAX,
+     .help = "the last N of them are for validation (default: 5000 or a tenth)"},
+    {.name = "training-time", .value = "TIME", .commands = TRAIN,
+     .set = bm_set_duration, FIELD(train.training_time_s),
+     .help = "longest time for one training; it is then cut, and marked (default: 10m)"},
+    {.name = "margin", .value = "VALUE", .commands = TRAIN,
+     .set = bm_set_fraction, FIELD(train.margin),
+     .help = "by how much final accuracies of equal backends may differ (default: .003 on mnist, "
+             ".006 on fashion-mnist, .015 otherwise)"},
+    {.name = "trajectory", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.trajectory), .low = 0, .high = 1000,
+     .help = "first updates whose parameters must lie within the spread of float32 around the "
+             "float64 reference (default: 0)"},
+    {.name = "swap", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.swap), .low = 0, .high = 64,
+     .help = "SWAP: after each final training N more from its end with small batches, averaged "
+             "(default: 0, without)"},
+    {.name = "swap-batch", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.swap_batch), .low = 1, .high = BATCH_MAX,
+     .help = "their batch size (default: --base-batch)"},
+    {.name = "swap-epochs", .value = "N", .commands = TRAIN,
+     .set = bm_set_number, FIELD(train.swap_epochs), .low = 1, .high = COUNT_MAX,
+     .help = "their epochs (default: 2)"},
+    {.name = "keep", .value = "FOLDER", .commands = TRAIN,
+     .set = bm_set_text, FIELD(train.keep),
+     .help = "keep the last state of every final training there, as checkpoints"},
+    {.name = "from", .value = "FILE", .commands = TRAIN, .command_line_only = 1,
+     .set = bm_set_text, FIELD(train.from),
+     .help = "start every training from the parameters of a checkpoint, of any backend"},
     {.name = "cell-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(cell_time_s),
      .help = "longest time for one cell: 90s, 5m, 200ms (default: 30s)"},
     {.name = "epoch-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(epoch_time_s),
      .help = "an epoch that takes longer is extrapolated from its updates (default: 20s)"},
+    {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = TRAIN,
+     .set = bm_set_duration, FIELD(time_limit_s),
+     .help = "longest time for the whole command; a training that runs then is cut, those behind it "
+             "are skipped (default: 1h)"},
     {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = RUN,
      .set = bm_set_duration, FIELD(time_limit_s),
      .help = "longest time for the whole command; what does not fit is skipped (default: 5m)"},
@@ -93,14 +177,14 @@ const struct bm_option_spec bm_option_table[] = {
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a case that takes longer has failed; ten times as long where a driver compiles "
              "(default: 60s)"},
-    {.name = "hang-time", .value = "TIME", .commands = RUN,
+    {.name = "hang-time", .value = "TIME", .commands = MEASURING,
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a worker silent for this long beyond its estimate is stopped (default: 60s)"},
     {.name = "roofline", .value = "MODE", .commands = RUN,
      .set = bm_set_choice, FIELD(roofline), .choices = roofline_names,
      .help = "bound of what this processor could reach: auto (default: measured once in about two "
              "seconds, then kept in the cache folder), measure (anew), none"},
-    {.name = "micro-batch", .value = "N", .commands = RUN,
+    {.name = "micro-batch", .value = "N", .commands = MEASURING,
      .set = bm_set_number, FIELD(micro_batch), .low = 0, .high = BATCH_MAX,
      .help = "accumulate every gradient from slices of N images (default: 0, one slice)"},
     {.name = "data-parallel", .value = "N", .commands = RUN,
@@ -108,20 +192,20 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "measure also with every batch split over N devices of a backend, the named one and "
              "those after it, and how efficient that is; a processor or software device without "
              "others takes N sessions (default: 1)"},
-    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = RUN | CHECK, .command_line_only = 1,
+    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = MEASURING | CHECK, .command_line_only = 1,
      .set = bm_set_backend_option, .offset = 0, .size = sizeof(struct bm_options),
      .help = "an option of one backend; may be repeated"},
-    {.name = "resume", .value = "FILE", .commands = RUN, .command_line_only = 1,
+    {.name = "resume", .value = "FILE", .commands = MEASURING, .command_line_only = 1,
      .set = bm_set_text, FIELD(resume),
      .help = "keep the cells that a broken run recorded, measure the others"},
-    {.name = "output", .value = "FILE", .letter = 'o', .commands = RUN,
+    {.name = "output", .value = "FILE", .letter = 'o', .commands = MEASURING,
      .set = bm_set_text, FIELD(output),
      .help = "the record, JSON lines (default: results/MACHINE/TIME-run.jsonl here if there is a "
              "folder results, otherwise in the state folder)"},
-    {.name = "machine", .value = "NAME", .commands = RUN,
+    {.name = "machine", .value = "NAME", .commands = MEASURING,
      .set = bm_set_folder, FIELD(machine),
      .help = "name of this machine in records (default: its CPU or GPU model)"},
-    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = RUN,
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING,
      .set = bm_set_choice, FIELD(format), .choices = format_names,
      .help = "what is printed: table (default), markdown, csv, jsonl"},
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = CHECK,
@@ -130,13 +214,16 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "strict", .commands = CHECK,
      .set = bm_set_flag, FIELD(strict),
      .help = "properties that do not hold are failures"},
-    {.name = "export", .value = "FORMAT=FILE", .commands = RUN,
+    {.name = "strict", .commands = TRAIN,
+     .set = bm_set_flag, FIELD(strict),
+     .help = "exit code 4 where it stays undecided whether two backends train alike"},
+    {.name = "export", .value = "FORMAT=FILE", .commands = MEASURING,
      .set = bm_set_exports, FIELD(export_to), .choices = format_names,
      .help = "write that format to a file as well; may be repeated"},
-    {.name = "in-process", .commands = RUN | CHECK,
+    {.name = "in-process", .commands = MEASURING | CHECK,
      .set = bm_set_flag, FIELD(in_process),
      .help = "load plugins here, for a debugger; such results are marked and never compared"},
-    {.name = "verbose", .letter = 'v', .commands = RUN | BM_COMMAND_LIST | CHECK,
+    {.name = "verbose", .letter = 'v', .commands = MEASURING | BM_COMMAND_LIST | CHECK,
      .set = bm_set_flag, FIELD(verbose),
      .help = "print more"},
     {.name = "help", .letter = 'h', .commands = ALL, .command_line_only = 1,
@@ -424,6 +511,23 @@ static int32_t split_command_line(uint32_t command,
 
 /* ---- Sources, weakest first ---- */
 
+static void set_train_defaults(struct bm_options *options) {
+    struct bm_train_options *train = &options->train;
+    options->lr = 0; /* the rule's */
+    options->time_limit_s = 3600;
+    train->base_batch = 100;
+    train->warmup_epochs = 5;
+    train->momentum = NAN;
+    train->weight_decay = NAN;
+    train->margin = NAN;
+    train->held_out = UINT64_MAX;
+    train->training_time_s = 600;
+    train->swap_epochs = 2;
+    train->schedule = (struct bm_name_list){.count = 1, .names = {"constant"}};
+    (void)snprintf(train->momentum_form, sizeof train->momentum_form, "lecture");
+    (void)snprintf(options->preset, sizeof options->preset, "accuracy");
+}
+
 static void set_defaults(uint32_t command, struct bm_options *options) {
     memset(options, 0, sizeof *options);
     options->lr = 1e-4;
@@ -439,6 +543,9 @@ static void set_defaults(uint32_t command, struct bm_options *options) {
     if (command == BM_COMMAND_RUN) {
         (void)snprintf(options->preset, sizeof options->preset, "lecture");
     }
+    if (command == BM_COMMAND_TRAIN) {
+        set_train_defaults(options);
+    }
 }
 
 static int32_t load_preset(uint32_t command, struct bm_options *options, struct bm_error *error) {
@@ -448,7 +555,11 @@ static int32_t load_preset(uint32_t command, struct bm_options *options, struct 
         return BM_STATUS_OK;
     }
     int is_whole = strchr(options->preset, '/') != NULL;
-    (void)snprintf(name, sizeof name, "%s%s", is_whole ? "" : "run/", options->preset);
+    (void)snprintf(name, sizeof name, "%s%s",
+                   is_whole                      ? ""
+                   : command == BM_COMMAND_TRAIN ? "train/"
+                                                 : "run/",
+                   options->preset);
     int32_t status = bm_preset_find(name, path, sizeof path, error);
     return status == BM_STATUS_OK ? bm_config_load(path, command, options, error) : status;
 }

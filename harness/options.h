@@ -38,6 +38,40 @@ struct bm_backend_setting {
     uint32_t is_environment;
 };
 
+#define BM_TARGET_MAX 8u
+
+/* Accuracies, as fractions. */
+struct bm_target_list {
+    uint32_t count;
+    double values[BM_TARGET_MAX];
+};
+
+/* What only `train` takes. */
+struct bm_train_options {
+    uint64_t epochs; /* budgets; 0: not given */
+    uint64_t updates;
+    double seconds;
+    struct bm_name_list schedule;
+    struct bm_target_list target;
+    uint64_t base_batch;    /* whose rate is scaled */
+    double warmup_epochs;   /* of the schedule `linear` */
+    double momentum;        /* NaN: the rule's own */
+    double weight_decay;    /* NaN: the rule's own */
+    char momentum_form[16]; /* lecture, pytorch */
+    uint64_t tune;          /* trials of each setting; 0: none */
+    uint64_t tune_epochs;   /* of a trial; 0: half of the epochs */
+    uint64_t images;        /* training images used, held-out ones included; 0: all */
+    uint64_t held_out;      /* of them for validation; UINT64_MAX: 5000 or a tenth */
+    double training_time_s; /* longest training */
+    double margin;          /* of equal training, a fraction; NaN: the data set's */
+    uint64_t trajectory;    /* first updates that are compared with the reference's path; 0: none */
+    uint64_t swap;          /* small-batch runs that are averaged; 0: no such recipe */
+    uint64_t swap_batch;
+    uint64_t swap_epochs;
+    char keep[BM_PATH_SIZE]; /* folder for the last state of each final training; empty: none */
+    char from[BM_PATH_SIZE]; /* state that every training starts from; empty: the seed's start */
+};
+
 /* One concern a field, named after its option. A list with count 0 was not given. */
 struct bm_options {
     char preset[BM_NAME_SIZE];
@@ -76,6 +110,7 @@ struct bm_options {
     uint32_t verbose;
     uint32_t help;
     char layers[BM_LAYERS_SIZE]; /* ini only: the model named `custom` */
+    struct bm_train_options train;
     struct bm_data_synthetic
         synthetic; /* ini only: section [synthetic]: shape, classes, train, test, seed */
 };
@@ -86,6 +121,7 @@ struct bm_options {
 #define BM_COMMAND_DATA 4u
 #define BM_COMMAND_CHECK 8u
 #define BM_COMMAND_NEW 16u
+#define BM_COMMAND_TRAIN 32u
 
 /* Parses argv[1..] of a command (argv[0] is the command's name): defaults, then the preset's ini
  * file, then --config, then the options. Words that are not options go to `words` (at most

@@ -17,6 +17,15 @@ void bm_outcome_count(struct bm_outcome *outcome, const json_t *cell) {
     }
 }
 
+void bm_outcome_count_training(struct bm_outcome *outcome, const json_t *training) {
+    static const char *const ends[] = {"cut", "nan", "diverged", "stalled"};
+    const char *status = json_string_value(json_object_get(training, "status"));
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        outcome->measured += strcmp(status, ends[i]) == 0;
+    }
+    bm_outcome_count(outcome, training);
+}
+
 int bm_outcome_exit_code(const struct bm_outcome *outcome) {
     int signal = bm_interrupt_signal();
     if (signal != 0) {
@@ -34,5 +43,8 @@ int bm_outcome_exit_code(const struct bm_outcome *outcome) {
     if (outcome->wrong > 0) {
         return BM_EXIT_WRONG;
     }
-    return outcome->measured == 0 || outcome->lost > 0 ? BM_EXIT_NOTHING : BM_EXIT_OK;
+    if (outcome->measured == 0 || outcome->lost > 0) {
+        return BM_EXIT_NOTHING;
+    }
+    return outcome->inconclusive > 0 ? BM_EXIT_INCONCLUSIVE : BM_EXIT_OK;
 }

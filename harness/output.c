@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "table.h"
+#include "train_table.h"
 
 #include <string.h>
 
@@ -17,6 +18,12 @@ static int print_lines(const json_t *objects, FILE *stream) {
     return 0;
 }
 
+static int is_training(const json_t *objects) {
+    const json_t *first = json_array_get(objects, 0);
+    const char *name = json_string_value(json_object_get(first, "command_name"));
+    return name != NULL && strcmp(name, "train") == 0;
+}
+
 int32_t bm_output_print(const json_t *objects,
                         const char *format,
                         uint32_t verbose,
@@ -26,6 +33,8 @@ int32_t bm_output_print(const json_t *objects,
     int failed = 0;
     if (strcmp(format, "jsonl") == 0) {
         failed = print_lines(objects, stream) != 0;
+    } else if (is_training(objects)) {
+        bm_train_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
     } else {
         bm_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
     }

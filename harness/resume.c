@@ -1,5 +1,6 @@
 #include "resume.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,72 @@ static void add_settings(json_t *object, const struct bm_options *options) {
     (void)json_object_set_new(object, "settings", list);
 }
 
+static void add_count(json_t *object, const char *key, uint64_t value) {
+    (void)json_object_set_new(object, key, json_sprintf("%llu", (unsigned long long)value));
+}
+
+/* A value of 0, or none, is the default and stays unsaid. */
+static void add_value(json_t *object, const char *key, double value, const char *unit) {
+    if (value > 0) {
+        (void)json_object_set_new(object, key, json_sprintf("%.17g%s", value, unit));
+    }
+}
+
+/* Not a number: not given. */
+static void add_given(json_t *object, const char *key, double value) {
+    if (!isnan(value)) {
+        (void)json_object_set_new(object, key, json_sprintf("%.17g", value));
+    }
+}
+
+static json_t *join_targets(const struct bm_target_list *list) {
+    char text[BM_TARGET_MAX * 32] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.15g%%", i > 0 ? "," : "",
+                                 100 * list->values[i]);
+    }
+    return json_string(text);
+}
+
+static void add_budgets(json_t *object, const struct bm_train_options *train) {
+    if (train->epochs > 0) {
+        add_count(object, "epochs", train->epochs);
+    }
+    if (train->updates > 0) {
+        add_count(object, "updates", train->updates);
+    }
+    add_value(object, "seconds", train->seconds, "s");
+    if (train->target.count > 0) {
+        (void)json_object_set_new(object, "target", join_targets(&train->target));
+    }
+}
+
+/* What only `train` takes. */
+static void add_train(json_t *object, const struct bm_train_options *train) {
+    add_budgets(object, train);
+    add_names(object, "schedule", &train->schedule);
+    add_count(object, "base-batch", train->base_batch);
+    add_value(object, "warmup-epochs", train->warmup_epochs, "");
+    add_given(object, "momentum", train->momentum);
+    add_given(object, "weight-decay", train->weight_decay);
+    (void)json_object_set_new(object, "momentum-form", json_string(train->momentum_form));
+    add_count(object, "tune", train->tune);
+    add_count(object, "tune-epochs", train->tune_epochs);
+    add_count(object, "images", train->images);
+    if (train->held_out != UINT64_MAX) {
+        add_count(object, "held-out", train->held_out);
+    }
+    add_value(object, "training-time", train->training_time_s, "s");
+    add_given(object, "margin", train->margin);
+    add_count(object, "trajectory", train->trajectory);
+    add_count(object, "swap", train->swap);
+    if (train->swap_batch > 0) {
+        add_count(object, "swap-batch", train->swap_batch);
+    }
+    add_count(object, "swap-epochs", train->swap_epochs);
+}
+
 json_t *bm_resume_options(const struct bm_options *options) {
     json_t *object = json_object();
     add_names(object, "backend", &options->backend);
@@ -62,16 +129,18 @@ json_t *bm_resume_options(const struct bm_options *options) {
     add_numbers(object, "batch", &options->batch);
     add_numbers(object, "threads", &options->threads);
     add_numbers(object, "seed", &options->seed);
-    (void)json_object_set_new(object, "lr", json_sprintf("%.17g", options->lr));
-    (void)json_object_set_new(object, "cell-time", json_sprintf("%.17gs", options->cell_time_s));
-    (void)json_object_set_new(object, "epoch-time", json_sprintf("%.17gs", options->epoch_time_s));
+    add_value(object, "lr", options->lr, "");
+    if (options->train.schedule.count > 0) {
+        add_train(object, &options->train);
+    } else {
+        add_value(object, "cell-time", options->cell_time_s, "s");
+        add_value(object, "epoch-time", options->epoch_time_s, "s");
+        (void)json_object_set_new(object, "roofline", json_string(options->roofline));
+        add_count(object, "data-parallel", options->data_parallel);
+    }
     (void)json_object_set_new(object, "time-limit", json_sprintf("%.17gs", options->time_limit_s));
     (void)json_object_set_new(object, "hang-time", json_sprintf("%.17gs", options->hang_time_s));
-    (void)json_object_set_new(object, "roofline", json_string(options->roofline));
-    (void)json_object_set_new(object, "micro-batch",
-                              json_sprintf("%llu", (unsigned long long)options->micro_batch));
-    (void)json_object_set_new(object, "data-parallel",
-                              json_sprintf("%llu", (unsigned long long)options->data_parallel));
+    add_count(object, "micro-batch", options->micro_batch);
     add_settings(object, options);
     return object;
 }
@@ -81,10 +150,15 @@ json_t *bm_resume_options(const struct bm_options *options) {
 /* Those that bm_resume_options writes. A record may come from somebody else: it says what was
  * measured, and not which files to load or to write. */
 static int is_ours(const char *name) {
-    static const char *const names[] = {"backend",   "model",       "dataset",    "optimizer",
-                                        "precision", "batch",       "threads",    "seed",
-                                        "lr",        "cell-time",   "epoch-time", "time-limit",
-                                        "hang-time", "micro-batch", "roofline",   "data-parallel"};
+    static const char *const names[] = {
+        "backend",       "model",      "dataset",       "optimizer",   "precision",
+        "batch",         "threads",    "seed",          "lr",          "cell-time",
+        "epoch-time",    "time-limit", "hang-time",     "micro-batch", "roofline",
+        "data-parallel", "epochs",     "updates",       "seconds",     "target",
+        "schedule",      "base-batch", "warmup-epochs", "momentum",    "weight-decay",
+        "momentum-form", "tune",       "tune-epochs",   "images",      "held-out",
+        "training-time", "margin",     "trajectory",    "swap",        "swap-batch",
+        "swap-epochs"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0) {
             return 1;
@@ -98,8 +172,8 @@ static int is_given(const char *name, int argc, char **argv) {
     static const struct {
         const char *name;
         char letter;
-    } letters[] = {{"backend", 'b'}, {"model", 'm'}, {"dataset", 'd'},   {"batch", 'B'},
-                   {"threads", 't'}, {"seed", 's'},  {"time-limit", 'l'}};
+    } letters[] = {{"backend", 'b'}, {"model", 'm'}, {"dataset", 'd'},    {"batch", 'B'},
+                   {"threads", 't'}, {"seed", 's'},  {"time-limit", 'l'}, {"epochs", 'e'}};
 
     size_t length = strlen(name);
     char letter = '\0';

@@ -45,7 +45,7 @@ static json_t *data_json(const struct bm_dataset *dataset) {
     return json_pack("{s:s, s:[i, i, i], s:i, s:I, s:I, s:o}", "name", dataset->name, "shape",
                      (int)dataset->shape.channels, (int)dataset->shape.height,
                      (int)dataset->shape.width, "classes", (int)dataset->class_count, "train",
-                     (json_int_t)dataset->split[BM_SPLIT_TRAIN].count, "test",
+                     (json_int_t)dataset->train_total, "test",
                      (json_int_t)dataset->split[BM_SPLIT_TEST].count, "files", sources);
 }
 
@@ -60,7 +60,8 @@ static void add_roofline(json_t *object, const struct bm_roofline *roofline) {
     json_decref(key);
 }
 
-json_t *bm_run_object(const struct bm_options *options,
+json_t *bm_run_object(const char *command_name,
+                      const struct bm_options *options,
                       const struct bm_dataset *dataset,
                       const struct bm_roofline *roofline,
                       uint32_t resumed,
@@ -83,6 +84,7 @@ json_t *bm_run_object(const struct bm_options *options,
         options->machine[0] != '\0' ? options->machine : machine, "host", bm_environment_host(),
         "build", bm_environment_build(), "options", bm_resume_options(options), "in_process",
         (int)options->in_process, "resumed", (int)resumed, "data", data_json(dataset));
+    (void)json_object_set_new(object, "command_name", json_string(command_name));
     add_roofline(object, roofline);
     return object;
 }

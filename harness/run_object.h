@@ -8,9 +8,10 @@
 
 #include <jansson.h>
 
-/* The `run` object, the caller's. `argv` is the command's own; paths in it become file names.
- * `resumed`: goes on with an earlier record. */
-json_t *bm_run_object(const struct bm_options *options,
+/* The `run` object, the caller's: of the command of that name. `argv` is the command's own; paths
+ * in it become file names. `resumed`: goes on with an earlier record. */
+json_t *bm_run_object(const char *command_name,
+                      const struct bm_options *options,
                       const struct bm_dataset *dataset,
                       const struct bm_roofline *roofline,
                       uint32_t resumed,

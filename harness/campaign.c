@@ -1,0 +1,340 @@
+#include "campaign.h"
+
+#include "command.h"
+#include "environment.h"
+#include "error.h"
+#include "interrupt.h"
+#include "output.h"
+#include "resume.h"
+#include "run_object.h"
+#include "schedule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+double bm_campaign_left_s(const struct bm_campaign *campaign) {
+    return campaign->deadline_s - bm_schedule_now_s();
+}
+
+void bm_campaign_write(struct bm_campaign *campaign, json_t *object) {
+    struct bm_error error;
+    (void)json_array_append_new(campaign->objects, object);
+    if (bm_record_write(&campaign->record, object, &error) != BM_STATUS_OK &&
+        !campaign->outcome.write_failed) {
+        campaign->outcome.write_failed = 1;
+        *campaign->error = error;
+    }
+}
+
+/* ---- One case ---- */
+
+static int by_size(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+void bm_campaign_plan_batches(struct bm_campaign *campaign) {
+    uint64_t sorted[BM_LIST_MAX];
+    uint64_t images = campaign->dataset.split[BM_SPLIT_TRAIN].count;
+    uint32_t count = campaign->options->batch.count;
+    memcpy(sorted, campaign->options->batch.values, count * sizeof sorted[0]);
+    qsort(sorted, count, sizeof sorted[0], by_size);
+    campaign->batch_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t batch = sorted[i] < images ? sorted[i] : images;
+        if (campaign->batch_count == 0 || campaign->batches[campaign->batch_count - 1] != batch) {
+            campaign->requested[campaign->batch_count] = sorted[i];
+            campaign->batches[campaign->batch_count++] = batch;
+        }
+    }
+}
+
+static void show_reference(void *context, uint64_t batch) {
+    struct bm_campaign *campaign = context;
+    bm_progress_show(&campaign->progress, bm_campaign_left_s(campaign),
+                     "float64 reference, batch %llu", (unsigned long long)batch);
+}
+
+static int needs_reference(const struct bm_campaign *campaign) {
+    for (uint32_t i = 0; i < campaign->selection.row_count; i++) {
+        if (campaign->selection.row[i].device != NULL &&
+            !campaign->selection.row[i].computes_nothing) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int32_t bm_campaign_make_reference(struct bm_campaign *campaign) {
+    int32_t status =
+        needs_reference(campaign)
+            ? bm_case_reference_make(&campaign->reference, &campaign->of, campaign->batches,
+                                     campaign->batch_count, campaign->error)
+            : BM_STATUS_OK;
+    campaign->of.reference_fd = campaign->reference.fd;
+    return status;
+}
+
+void bm_campaign_stop_workers(struct bm_campaign *campaign) {
+    for (uint32_t i = 0; i < campaign->selection.row_count; i++) {
+        struct bm_row *row = &campaign->selection.row[i];
+        bm_schedule_stop(row);
+        row->known_count = 0;
+        row->failures = 0;
+    }
+}
+
+static int32_t build_model(struct bm_campaign *campaign, const char *name) {
+    struct bm_dataset *dataset = &campaign->dataset;
+    if (strcmp(name, "custom") != 0) {
+        return bm_model_named(name, dataset->shape, dataset->class_count, &campaign->model,
+                              campaign->error);
+    }
+    if (campaign->options->layers[0] == '\0') {
+        return bm_fail(campaign->error, BM_STATUS_INVALID,
+                       "--model custom: expected `layers = ...` in an ini file, found none");
+    }
+    return bm_model_parse(name, campaign->options->layers, dataset->shape, dataset->class_count,
+                          &campaign->model, campaign->error);
+}
+
+int32_t bm_campaign_make_model(struct bm_campaign *campaign, const char *name) {
+    int32_t status = build_model(campaign, name);
+    if (status == BM_STATUS_OK) {
+        bm_model_format(&campaign->model, campaign->of.layers, sizeof campaign->of.layers);
+    }
+    return status;
+}
+
+int32_t bm_campaign_open_dataset(struct bm_campaign *campaign, const char *name) {
+    const struct bm_options *options = campaign->options;
+    bm_dataset_close(&campaign->dataset);
+    return bm_dataset_open(name, options->data_dir[0] == '\0' ? NULL : options->data_dir,
+                           &options->synthetic, &campaign->dataset, campaign->error);
+}
+
+/* ---- Beginning and end ---- */
+
+static void set_defaults(struct bm_options *options) {
+    if (options->threads.count == 0) {
+        options->threads.count = 1;
+        options->threads.values[0] = bm_environment_cores();
+    }
+}
+
+/* The end object and the file's final name; an interrupted run keeps its partial name, for
+ * --resume. */
+static void close_record(struct bm_campaign *campaign) {
+    struct bm_error error = {0};
+    if (bm_interrupt_signal() != 0 || campaign->outcome.write_failed) {
+        bm_record_abandon(&campaign->record);
+        return;
+    }
+    json_t *end = json_pack("{s:s, s:i, s:i, s:f, s:i, s:s}", "kind", "end", "schema",
+                            BM_RECORD_SCHEMA, "cells", (int)json_array_size(campaign->objects) - 1,
+                            "seconds", bm_schedule_now_s() - campaign->started_s, "exit",
+                            bm_outcome_exit_code(&campaign->outcome), "left_out",
+                            campaign->selection.left_out);
+    bm_campaign_write(campaign, end);
+    if (!campaign->outcome.write_failed &&
+        bm_record_finish(&campaign->record, &error) != BM_STATUS_OK) {
+        campaign->outcome.write_failed = 1;
+        *campaign->error = error;
+    }
+    if (campaign->outcome.write_failed) {
+        bm_record_abandon(&campaign->record);
+    }
+}
+
+static void print_end(struct bm_campaign *campaign) {
+    const char *format = campaign->options->format;
+    bm_progress_clear(&campaign->progress);
+    if (bm_output_print(campaign->objects, format, campaign->options->verbose, stdout,
+                        "standard output", campaign->error) != BM_STATUS_OK) {
+        campaign->outcome.write_failed = 1;
+    }
+    FILE *stream = strcmp(format, "table") == 0 ? stdout : stderr;
+    if (campaign->selection.left_out[0] != '\0') {
+        (void)fprintf(stream, "left out: %s\n", campaign->selection.left_out);
+    }
+    if (bm_interrupt_signal() != 0) {
+        (void)fprintf(stream, "interrupted; what is done is in %s, and --resume %s goes on\n",
+                      campaign->record.partial, campaign->record.path);
+    } else if (!campaign->outcome.write_failed) {
+        (void)fprintf(stream, "record: %s\n", campaign->record.path);
+    }
+}
+
+static int fail(const struct bm_campaign *campaign, int code) {
+    (void)fprintf(stderr, "batchmark %s: %s\n", campaign->command->name, campaign->error->text);
+    return code;
+}
+
+/* With the plugins known and the record open. */
+static int measure_and_print(struct bm_campaign *campaign) {
+    int32_t status = campaign->command->measure(campaign);
+    bm_campaign_stop_workers(campaign);
+    if (status != BM_STATUS_OK && bm_interrupt_signal() == 0) {
+        bm_progress_clear(&campaign->progress);
+        bm_record_abandon(&campaign->record);
+        return fail(campaign, BM_EXIT_USAGE);
+    }
+    close_record(campaign);
+    print_end(campaign);
+    if (bm_output_export(campaign->objects, campaign->options, campaign->error) != BM_STATUS_OK) {
+        campaign->outcome.write_failed = 1;
+    }
+    return campaign->outcome.write_failed && bm_interrupt_signal() == 0
+               ? fail(campaign, BM_EXIT_WRITE)
+               : bm_outcome_exit_code(&campaign->outcome);
+}
+
+/* The finished cells of the earlier run go into the new file before it takes the old one's place.
+ */
+static int32_t keep_earlier(struct bm_campaign *campaign) {
+    size_t index;
+    json_t *object;
+    int32_t status = campaign->outcome.write_failed ? BM_STATUS_INTERNAL : BM_STATUS_OK;
+    json_array_foreach(campaign->earlier, index, object) {
+        if (status == BM_STATUS_OK && campaign->command->keeps(campaign, object)) {
+            status = bm_record_write(&campaign->record, object, campaign->error);
+            if (campaign->command->shows_kept) {
+                (void)json_array_append(campaign->objects, object);
+            }
+        }
+    }
+    if (status == BM_STATUS_OK) {
+        status = bm_record_commit(&campaign->record, campaign->error);
+    }
+    campaign->outcome.write_failed = status != BM_STATUS_OK;
+    return status;
+}
+
+static int32_t open_record(struct bm_campaign *campaign, int argc, char **argv) {
+    char path[BM_PATH_SIZE];
+    uint32_t replace = campaign->earlier != NULL;
+    int32_t status = BM_STATUS_OK;
+    if (replace && campaign->options->output[0] == '\0') {
+        (void)snprintf(path, sizeof path, "%s", campaign->options->resume);
+        size_t length = strlen(path);
+        if (length > 8 && strcmp(path + length - 8, ".partial") == 0) {
+            path[length - 8] = '\0';
+        }
+    } else {
+        status = bm_record_path(campaign->options, campaign->command->name, path, sizeof path,
+                                campaign->error);
+    }
+    if (status == BM_STATUS_OK) {
+        status = bm_record_create(path, replace, &campaign->record, campaign->error);
+    }
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    if (campaign->command->begin != NULL) {
+        campaign->command->begin(campaign);
+    }
+    bm_campaign_write(campaign,
+                      bm_run_object(campaign->command->name, campaign->options, &campaign->dataset,
+                                    &campaign->roofline, replace, argc, argv));
+    if (campaign->outcome.write_failed) {
+        return BM_STATUS_INTERNAL;
+    }
+    return replace ? keep_earlier(campaign) : BM_STATUS_OK;
+}
+
+static int measure_all(struct bm_campaign *campaign, int argc, char **argv) {
+    struct bm_options *options = campaign->options;
+    set_defaults(options);
+    campaign->started_s = bm_schedule_now_s();
+    campaign->deadline_s = campaign->started_s + options->time_limit_s;
+    bm_case_reference_init(&campaign->reference, campaign->started_s, options->time_limit_s);
+    campaign->reference.progress = show_reference;
+    campaign->reference.context = campaign;
+    campaign->of.dataset = &campaign->dataset;
+    campaign->of.model = &campaign->model;
+    campaign->of.micro_batch = options->micro_batch;
+    campaign->of.data_parallel = (uint32_t)options->data_parallel;
+    campaign->of.lr = options->lr;
+    bm_progress_init(&campaign->progress);
+    if (campaign->command->prepare != NULL &&
+        campaign->command->prepare(campaign) != BM_STATUS_OK) {
+        return fail(campaign, BM_EXIT_USAGE);
+    }
+    if (bm_selection_make(options, &campaign->selection, campaign->error) != BM_STATUS_OK ||
+        bm_campaign_open_dataset(campaign, options->dataset.names[0]) != BM_STATUS_OK) {
+        return fail(campaign, BM_EXIT_USAGE);
+    }
+    if (open_record(campaign, argc, argv) != BM_STATUS_OK) {
+        return fail(campaign, campaign->outcome.write_failed ? BM_EXIT_WRITE : BM_EXIT_USAGE);
+    }
+    campaign->command->plan(campaign);
+    int code = measure_and_print(campaign);
+    bm_case_reference_close(&campaign->reference);
+    return code;
+}
+
+/* Parses again with the options of the record that --resume names in front. */
+static int32_t apply_resume(struct bm_campaign *campaign, int argc, char **argv) {
+    const char *words[1];
+    uint32_t word_count = 0;
+    uint32_t torn = 0;
+    int count = 0;
+    int32_t status =
+        bm_record_read(campaign->options->resume, &campaign->earlier, &torn, campaign->error);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    char **arguments = bm_resume_arguments(campaign->earlier, argc, argv, &count);
+    if (arguments == NULL) {
+        return bm_fail(campaign->error, BM_STATUS_NO_MEMORY, "--resume: no memory");
+    }
+    status = bm_options_parse(campaign->command->bit, count, arguments, campaign->options, words, 0,
+                              &word_count, campaign->error);
+    bm_resume_free(arguments, count);
+    return status;
+}
+
+int bm_campaign_run(const struct bm_campaign_command *command, void *own, int argc, char **argv) {
+    struct bm_campaign *campaign = calloc(1, sizeof *campaign);
+    struct bm_options *options = calloc(1, sizeof *options);
+    struct bm_error error = {0};
+    const char *words[1];
+    uint32_t word_count = 0;
+    int code = BM_EXIT_USAGE;
+    if (campaign == NULL || options == NULL) {
+        free(campaign);
+        free(options);
+        (void)fprintf(stderr, "batchmark %s: no memory\n", command->name);
+        return BM_EXIT_USAGE;
+    }
+    campaign->command = command;
+    campaign->own = own;
+    campaign->options = options;
+    campaign->error = &error;
+    campaign->dataset.fd = -1;
+    campaign->objects = json_array();
+    bm_interrupt_catch();
+    int32_t status =
+        bm_options_parse(command->bit, argc, argv, options, words, 0, &word_count, &error);
+    if (status == BM_STATUS_OK && options->resume[0] != '\0' && !options->help) {
+        status = apply_resume(campaign, argc, argv);
+    }
+    if (status != BM_STATUS_OK) {
+        code = fail(campaign, BM_EXIT_USAGE);
+    } else if (options->help) {
+        (void)printf("usage: batchmark %s [OPTIONS]\n\n%s\n\n", command->name, command->about);
+        bm_options_help(command->bit, stdout);
+        code = BM_EXIT_OK;
+    } else {
+        code = measure_all(campaign, argc, argv);
+    }
+    bm_selection_free(&campaign->selection);
+    bm_dataset_close(&campaign->dataset);
+    json_decref(campaign->objects);
+    json_decref(campaign->earlier);
+    free(campaign);
+    free(options);
+    return code;
+}
