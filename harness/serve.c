@@ -3,10 +3,12 @@
 #include "channel.h"
 #include "check.h"
 #include "conform.h"
+#include "division.h"
 #include "error.h"
 #include "loader.h"
 #include "measure.h"
 #include "resident.h"
+#include "serve_train.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -30,8 +32,9 @@ struct server {
     struct bm_expected expected;
     struct bm_bench bench;
     uint32_t bench_open;
-    uint64_t resident;     /* bytes before the first session; 0: unknown */
-    json_t *bench_command; /* holds the texts that the open problem points to */
+    struct bm_trainer trainer; /* of the open session; its bench is NULL: none */
+    uint64_t resident;         /* bytes before the first session; 0: unknown */
+    json_t *bench_command;     /* holds the texts that the open problem points to */
     struct bm_block_shape shape[BM_SERIES_COUNT]; /* of the last block of each series */
     float *after[BM_SERIES_COUNT];                /* the parameters it left */
     double *samples_ns;                           /* [BLOCK_VALUES_MAX] */
@@ -134,6 +137,7 @@ do_load(struct server *server, const json_t *command, json_t *reply, struct bm_e
 }
 
 static void close_bench(struct server *server) {
+    bm_trainer_close(&server->trainer);
     if (server->bench_open) {
         bm_bench_close(&server->bench);
     }
@@ -161,6 +165,18 @@ static int32_t map_files(struct server *server, struct bm_error *error) {
                         : bm_expected_map(fd, &server->expected, error);
     }
     return status;
+}
+
+/* For training some of the images are held out. */
+static int32_t divide(struct server *server, const json_t *command, struct bm_error *error) {
+    uint64_t images = 0;
+    uint64_t held_out = 0;
+    if (json_object_get(command, "held_out") == NULL) {
+        return BM_STATUS_OK;
+    }
+    int32_t status = get_integer(command, "images", &images, error);
+    status = status ? status : get_integer(command, "held_out", &held_out, error);
+    return status ? status : bm_dataset_divide(&server->dataset, images, held_out, error);
 }
 
 static uint32_t read_options(const json_t *command, struct bm_option *options, uint32_t capacity) {
@@ -261,6 +277,7 @@ do_create(struct server *server, json_t *command, json_t *reply, struct bm_error
     int32_t status = server->plugin == NULL
                          ? bm_fail(error, BM_STATUS_INVALID, "worker: create before load")
                          : map_files(server, error);
+    status = status ? status : divide(server, command, error);
     if (status == BM_STATUS_OK) {
         note_resident(server, reply);
         status = open_bench(server, command, error);
@@ -471,7 +488,7 @@ static int32_t needs_bench(const char *what) {
             return 1;
         }
     }
-    return 0;
+    return strncmp(what, "train", 5) == 0;
 }
 
 static int32_t
@@ -504,6 +521,9 @@ dispatch(struct server *server, json_t *command, json_t *reply, struct bm_error 
     }
     if (strcmp(what, "epoch") == 0) {
         return do_epoch(server, command, reply, error);
+    }
+    if (strncmp(what, "train", 5) == 0) {
+        return bm_serve_train(&server->trainer, &server->bench, what, command, reply, error);
     }
     if (strcmp(what, "conform") == 0) {
         return do_conform(server, command, reply, error);
