@@ -15,6 +15,7 @@
 #define BM_EXIT_WRITE 8
 
 int bm_command_run(int argc, char **argv);
+int bm_command_train(int argc, char **argv);
 int bm_command_list(int argc, char **argv);
 int bm_command_check(int argc, char **argv);
 int bm_command_new(int argc, char **argv);

@@ -110,15 +110,22 @@ static void print_plugin(const struct bm_options *options,
 }
 
 static void print_presets(void) {
-    static const char *const names[] = {"lecture", "quick"};
-    (void)printf("\npresets of run:\n");
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char path[BM_PATH_SIZE];
-        char name[64];
-        struct bm_error error;
-        (void)snprintf(name, sizeof name, "run/%s", names[i]);
-        int32_t status = bm_preset_find(name, path, sizeof path, &error);
-        (void)printf("  %s  %s\n", names[i], status == BM_STATUS_OK ? path : error.text);
+    static const struct {
+        const char *command;
+        const char *names[5]; /* NULL behind the last */
+    } presets[] = {{"run", {"lecture", "quick"}},
+                   {"train", {"accuracy", "optimizers", "keskar", "gate"}}};
+
+    for (size_t c = 0; c < sizeof presets / sizeof presets[0]; c++) {
+        (void)printf("\npresets of %s:\n", presets[c].command);
+        for (const char *const *name = presets[c].names; *name != NULL; name++) {
+            char path[BM_PATH_SIZE];
+            char whole[64];
+            struct bm_error error;
+            (void)snprintf(whole, sizeof whole, "%s/%s", presets[c].command, *name);
+            int32_t status = bm_preset_find(whole, path, sizeof path, &error);
+            (void)printf("  %s  %s\n", *name, status == BM_STATUS_OK ? path : error.text);
+        }
     }
 }
 

@@ -11,6 +11,8 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"run", "measure one update and one epoch for every backend and batch size", bm_command_run},
+    {"train", "what optimizers and batch sizes reach: accuracy, updates and seconds",
+     bm_command_train},
     {"list", "plugins, devices, presets and data sets, and why one is not there", bm_command_list},
     {"check", "does a backend keep the contract? The conformance suite, for authors",
      bm_command_check},

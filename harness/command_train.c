@@ -1,0 +1,126 @@
+/* `batchmark train`: optimizers and batch sizes by what they reach. */
+#include "campaign.h"
+#include "command.h"
+#include "environment.h"
+#include "error.h"
+#include "schedule.h"
+#include "train_grid.h"
+#include "train_resume.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The folder of --keep; it is made if it is not there. */
+static int32_t check_keep(const struct bm_campaign *campaign) {
+    const char *folder = campaign->options->train.keep;
+    struct stat info;
+    if (folder[0] == '\0' || mkdir(folder, 0777) == 0 ||
+        (stat(folder, &info) == 0 && S_ISDIR(info.st_mode))) {
+        return BM_STATUS_OK;
+    }
+    return bm_fail_errno(campaign->error, BM_STATUS_INVALID, "--keep: no folder %s", folder);
+}
+
+/* Schedules that end somewhere must know where. */
+static int32_t check_schedules(const struct bm_campaign *campaign) {
+    const struct bm_train_options *options = &campaign->options->train;
+    for (uint32_t i = 0; i < options->schedule.count; i++) {
+        struct bm_rate_plan plan =
+            bm_rate_plan_defaults((uint32_t)bm_rate_schedule_find(options->schedule.names[i]), 1, 1,
+                                  1, options->epochs > 0 ? options->epochs : options->updates);
+        int32_t status = bm_rate_plan_check(&plan, campaign->error);
+        if (status != BM_STATUS_OK) {
+            return status;
+        }
+    }
+    return BM_STATUS_OK;
+}
+
+static int32_t check_from(const struct bm_campaign *campaign) {
+    const char *from = campaign->options->train.from;
+    struct bm_checkpoint checkpoint = {0};
+    if (from[0] == '\0') {
+        return BM_STATUS_OK;
+    }
+    int32_t status = bm_checkpoint_read(from, &checkpoint, campaign->error);
+    bm_checkpoint_free(&checkpoint);
+    return status;
+}
+
+static int32_t prepare(struct bm_campaign *campaign) {
+    struct bm_train_options *options = &campaign->options->train;
+    if (options->epochs == 0 && options->updates == 0 && !(options->seconds > 0)) {
+        options->epochs = 10;
+    }
+    int32_t status = check_keep(campaign);
+    status = status ? status : check_schedules(campaign);
+    return status ? status : check_from(campaign);
+}
+
+/* The state of the training that was interrupted lies beside the record. */
+static void begin(struct bm_campaign *campaign) {
+    struct bm_train *train = campaign->own;
+    struct bm_error error = {0};
+    campaign->of.roofline = &campaign->roofline;
+    (void)snprintf(campaign->roofline.reason, sizeof campaign->roofline.reason,
+                   "train does not measure it");
+    (void)snprintf(train->checkpoint, sizeof train->checkpoint, "%s.checkpoint",
+                   campaign->record.path);
+    if (campaign->earlier == NULL) {
+        return;
+    }
+    train->resumed = calloc(1, sizeof *train->resumed);
+    if (train->resumed != NULL &&
+        bm_checkpoint_read(train->checkpoint, train->resumed, &error) != BM_STATUS_OK) {
+        free(train->resumed);
+        train->resumed = NULL;
+    }
+}
+
+static int keeps(struct bm_campaign *campaign, const json_t *object) {
+    const struct bm_train *train = campaign->own;
+    return bm_train_keeps(campaign->earlier, train->resumed, object);
+}
+
+static void print_plan(const struct bm_campaign *campaign) {
+    const struct bm_options *options = campaign->options;
+    struct bm_train *train = campaign->own;
+    uint32_t rows = options->backend.count > 0 ? campaign->selection.row_count : 1;
+    train->planned = bm_train_grid_size(options, rows);
+    (void)fprintf(stderr,
+                  "plan: %llu training%s (%u backend%s, %u optimizer%s, %u batch size%s, %u "
+                  "seed%s); at most %.1f minutes\n",
+                  (unsigned long long)train->planned, train->planned == 1 ? "" : "s", rows,
+                  rows == 1 ? "" : "s", options->optimizer.count,
+                  options->optimizer.count == 1 ? "" : "s", options->batch.count,
+                  options->batch.count == 1 ? "" : "s", options->seed.count,
+                  options->seed.count == 1 ? "" : "s", options->time_limit_s / 60);
+}
+
+int bm_command_train(int argc, char **argv) {
+    static const struct bm_campaign_command command = {
+        .bit = BM_COMMAND_TRAIN,
+        .name = "train",
+        .about = "Trains with every optimizer, batch size, schedule and seed, from the same start "
+                 "and through the\nsame shuffles on every backend, and shows what each reaches: by "
+                 "epochs, updates and seconds.",
+        .prepare = prepare,
+        .begin = begin,
+        .plan = print_plan,
+        .keeps = keeps,
+        .shows_kept = 1,
+        .measure = bm_train_all,
+    };
+    struct bm_train *train = calloc(1, sizeof *train);
+    if (train == NULL) {
+        (void)fprintf(stderr, "batchmark train: no memory\n");
+        return BM_EXIT_USAGE;
+    }
+    int code = bm_campaign_run(&command, train, argc, argv);
+    bm_checkpoint_free(train->resumed);
+    free(train->resumed);
+    free(train);
+    return code;
+}

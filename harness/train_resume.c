@@ -1,0 +1,89 @@
+#include "train_resume.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Records hold nine digits. */
+#define PRECISION 1e-8
+
+static int same_value(const json_t *a, const json_t *b) {
+    if (json_is_number(a) && json_is_number(b)) {
+        double x = json_number_value(a);
+        double y = json_number_value(b);
+        return fabs(x - y) <= PRECISION * fmax(fabs(x), fabs(y));
+    }
+    return json_equal(a, b);
+}
+
+int bm_train_matches(const json_t *object, json_t *key) {
+    const char *name;
+    json_t *value;
+    json_object_foreach(key, name, value) {
+        const json_t *found = json_object_get(object, name);
+        if (found == NULL || !same_value(found, value)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int is_kind(const json_t *object, const char *kind) {
+    const char *found = json_string_value(json_object_get(object, "kind"));
+    return found != NULL && strcmp(found, kind) == 0;
+}
+
+int bm_train_is_finished(const json_t *object) {
+    const char *status = json_string_value(json_object_get(object, "status"));
+    return is_kind(object, "training") && status != NULL && strcmp(status, "skipped") != 0 &&
+           strcmp(status, "cut") != 0;
+}
+
+json_t *bm_train_find(const json_t *objects, json_t *key) {
+    size_t index;
+    json_t *object;
+    json_array_foreach(objects, index, object) {
+        if (bm_train_is_finished(object) && bm_train_matches(object, key)) {
+            return object;
+        }
+    }
+    return NULL;
+}
+
+/* The fields of bm_training_key, as a point of a curve has them. */
+static json_t *key_of(const json_t *point) {
+    static const char *const names[] = {
+        "backend",        "device",        "model",  "layers",        "dataset",
+        "optimizer",      "schedule",      "batch",  "threads",       "precision",
+        "seed",           "micro_batch",   "role",   "rate",          "momentum",
+        "weight_decay",   "momentum_form", "images", "budget_epochs", "budget_updates",
+        "budget_seconds", "from"};
+    json_t *key = json_object();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        json_t *value = json_object_get(point, names[i]);
+        (void)json_object_set_new(key, names[i], value == NULL ? json_null() : json_incref(value));
+    }
+    return key;
+}
+
+static int is_before(const json_t *point, const struct bm_checkpoint *checkpoint) {
+    const json_t *details = checkpoint->details;
+    return bm_train_matches(point, json_object_get(details, "key")) &&
+           json_integer_value(json_object_get(point, "updates")) <=
+               json_integer_value(json_object_get(details, "updates"));
+}
+
+int bm_train_keeps(const json_t *earlier,
+                   const struct bm_checkpoint *checkpoint,
+                   const json_t *object) {
+    if (is_kind(object, "training")) {
+        return bm_train_is_finished(object);
+    }
+    if (is_kind(object, "epoch")) {
+        json_t *key = key_of(object);
+        int keeps = bm_train_find(earlier, key) != NULL ||
+                    (checkpoint != NULL && is_before(object, checkpoint));
+        json_decref(key);
+        return keeps;
+    }
+    return is_kind(object, "noise") || is_kind(object, "cell");
+}

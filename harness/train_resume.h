@@ -1,0 +1,26 @@
+/* Which trainings a record already holds, for --resume. */
+#ifndef BM_TRAIN_RESUME_H
+#define BM_TRAIN_RESUME_H
+
+#include "checkpoint.h"
+
+#include <jansson.h>
+
+/* Whether `object` has all fields of `key`, with the same values; numbers as records round them. */
+int bm_train_matches(const json_t *object, json_t *key);
+
+/* A `training` whose verdict a second try would not change: all but those that a limit cut or
+ * skipped. */
+int bm_train_is_finished(const json_t *object);
+
+/* The finished training of `objects` that has this key, borrowed, or NULL. */
+json_t *bm_train_find(const json_t *objects, json_t *key);
+
+/* Whether an object of the earlier record is kept: a finished training and its points, the points
+ * up to the checkpoint (NULL: there is none) of the one that was interrupted, and what was measured
+ * apart from trainings. What follows from these is made anew. */
+int bm_train_keeps(const json_t *earlier,
+                   const struct bm_checkpoint *checkpoint,
+                   const json_t *object);
+
+#endif
