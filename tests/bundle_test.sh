@@ -90,10 +90,11 @@ grep -q '^step sweep: [1-9]' broken/environment.txt || fail "gpu-host did not go
 
 "${clean[@]}" "$top/ci/gpu-host" --quick --device llvmpipe --torch-device none --time-limit 4m --output out >out.txt 2>&1 ||
     fail "gpu-host: status $?: $(tail -n 20 out.txt)"
-for name in environment.txt log.txt checks.jsonl lecture.jsonl sweep.jsonl cpu.jsonl; do
+for name in environment.txt log.txt conformance.jsonl checks.jsonl lecture.jsonl sweep.jsonl cpu.jsonl; do
     [ -s "out/$name" ] || fail "gpu-host left no $name"
 done
-[ "$(find out -mindepth 1 | wc -l)" -le 8 ] || fail "gpu-host: expected at most 8 files, found $(ls out)"
+[ "$(find out -mindepth 1 | wc -l)" -le 9 ] || fail "gpu-host: expected at most 9 files, found $(ls out)"
+grep -q '"name":"calls.params".*"status":"pass"' out/conformance.jsonl || fail "gpu-host: $(cat out/conformance.jsonl)"
 ! grep -rlwF -e "$work" -e "$HOME/" -e "$(uname -n)" out || fail "gpu-host: a folder or the name of the host in its results"
 if command -v python3 >/dev/null; then
     grep -q '^| custom, vulkan: update with wait at 1 | [0-9]' out/summary.md || fail "summary: $(cat out/summary.md)"

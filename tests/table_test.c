@@ -87,7 +87,8 @@ static void check_alignment(const json_t *objects) {
     free(text);
 }
 
-/* A grid of its own: columns with characters of two and three bytes, and an empty field. */
+/* A grid of its own: columns with characters of two and three bytes, an empty field, and one that
+ * would break a line or a column. */
 static void test_grid(void) {
     struct bm_grid grid;
     char *text = NULL;
@@ -98,15 +99,16 @@ static void test_grid(void) {
     bm_grid_set(&grid, 1, 0, "%s", "b…");
     bm_grid_set(&grid, 1, 1, "%d", 1);
     bm_grid_set(&grid, 1, 1, "%d", 12); /* replaces */
+    bm_grid_set(&grid, 2, 0, "%s", "x\n|");
     FILE *stream = open_memstream(&text, &size);
     TEST_CHECK(stream != NULL);
     bm_grid_print_text(&grid, stream);
     bm_grid_print_markdown(&grid, stream);
     TEST_CHECK(fclose(stream) == 0);
-    TEST_CHECK_STR(text, "a    1.0 µs\n"
-                         "b…       12\n"
-                         "           \n"
-                         "| a | 1.0 µs |\n|---|--:|\n| b… | 12 |\n|  |  |\n");
+    TEST_CHECK_STR(text, "a     1.0 µs\n"
+                         "b…        12\n"
+                         "x |         \n"
+                         "| a | 1.0 µs |\n|---|--:|\n| b… | 12 |\n| x \\| |  |\n");
     free(text);
     bm_grid_deinit(&grid);
 }
