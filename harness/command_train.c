@@ -49,8 +49,12 @@ static int32_t check_from(const struct bm_campaign *campaign) {
     return status;
 }
 
+/* Of the sessions that are checked and timed and do not train, as in `run`. */
+#define CHECK_RATE 1e-4
+
 static int32_t prepare(struct bm_campaign *campaign) {
     struct bm_train_options *options = &campaign->options->train;
+    campaign->of.lr = CHECK_RATE;
     if (options->epochs == 0 && options->updates == 0 && !(options->seconds > 0)) {
         options->epochs = 10;
     }
