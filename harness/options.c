@@ -90,7 +90,8 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "learning rate, of the batch size --base-batch (default: one for each rule)"},
     {.name = "epochs", .value = "N", .letter = 'e', .commands = TRAIN,
      .set = bm_set_number, FIELD(train.epochs), .low = 1, .high = COUNT_MAX,
-     .help = "budget: epochs. A training ends when it has used every budget that is given"},
+     .help = "budget: epochs. A training ends when it has used every budget that is given here; "
+             "those of a preset or ini file then do not count"},
     {.name = "updates", .value = "N", .commands = TRAIN,
      .set = bm_set_number, FIELD(train.updates), .low = 1, .high = COUNT_MAX,
      .help = "budget: updates"},
@@ -295,6 +296,25 @@ const char *bm_option_nearest(uint32_t command, const char *name, int32_t ini_on
     return nearest;
 }
 
+static int32_t is_budget(const struct bm_option_spec *option) {
+    return option->offset == offsetof(struct bm_options, train.epochs) ||
+           option->offset == offsetof(struct bm_options, train.updates) ||
+           option->offset == offsetof(struct bm_options, train.seconds);
+}
+
+/* Budgets go together: who asks for --updates alone does not mean the preset's epochs too. The
+ * first of a source takes away those of weaker ones. */
+static void drop_weaker_budgets(const struct bm_option_source *source, struct bm_options *options) {
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        if (is_budget(&bm_option_table[i]) && source->given[i]) {
+            return;
+        }
+    }
+    options->train.epochs = 0;
+    options->train.updates = 0;
+    options->train.seconds = 0;
+}
+
 int32_t bm_option_set(const struct bm_option_spec *option,
                       const char *label,
                       const char *value,
@@ -310,6 +330,9 @@ int32_t bm_option_set(const struct bm_option_spec *option,
         .appends = source->given[index],
         .target = (char *)options + option->offset,
     };
+    if (is_budget(option)) {
+        drop_weaker_budgets(source, options);
+    }
     source->given[index] = 1;
     return option->set(&assignment, error);
 }
