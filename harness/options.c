@@ -43,7 +43,10 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "one more plugin, a shared object bm_NAME.so; may be repeated"},
     {.name = "model", .value = "NAMES", .letter = 'm', .commands = MEASURING,
      .set = bm_set_names, FIELD(model), .choices = bm_model_names, .extra_choice = "custom",
-     .help = "mlp, f1, c1, c2, f2, or custom: the network of `layers = ...` in an ini file"},
+     .help = "mlp, f1, c1, c2, f2, or custom: the network of --layers, or of `layers = ...` in an ini file"},
+    {.name = "layers", .value = "TEXT", .commands = MEASURING, .command_line_only = 1,
+     .set = bm_set_text, FIELD(layers),
+     .help = "the network of --model custom: \"dense 512, batchnorm, relu, dense 10\""},
     {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = MEASURING,
      .set = bm_set_names, FIELD(dataset), .choices = bm_data_names,
      .help = "fashion-mnist, mnist, cifar10, cifar100, synthetic"},
@@ -611,8 +614,8 @@ static int32_t check_custom(const struct bm_options *options, struct bm_error *e
     for (uint32_t i = 0; i < options->model.count; i++) {
         if (strcmp(options->model.names[i], "custom") == 0 && options->layers[0] == '\0') {
             return bm_fail(error, BM_STATUS_INVALID,
-                           "--model: expected `layers = ...` in an ini file for the model custom, "
-                           "found none");
+                           "--model: expected --layers, or `layers = ...` in an ini file, for the "
+                           "model custom, found none");
         }
     }
     return BM_STATUS_OK;

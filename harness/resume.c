@@ -123,6 +123,9 @@ json_t *bm_resume_options(const struct bm_options *options) {
     json_t *object = json_object();
     add_names(object, "backend", &options->backend);
     add_names(object, "model", &options->model);
+    if (options->layers[0] != '\0') {
+        (void)json_object_set_new(object, "layers", json_string(options->layers));
+    }
     add_names(object, "dataset", &options->dataset);
     add_names(object, "optimizer", &options->optimizer);
     add_names(object, "precision", &options->precision);
@@ -158,7 +161,7 @@ static int is_ours(const char *name) {
         "schedule",      "base-batch", "warmup-epochs", "momentum",    "weight-decay",
         "momentum-form", "tune",       "tune-epochs",   "images",      "held-out",
         "training-time", "margin",     "trajectory",    "swap",        "swap-batch",
-        "swap-epochs"};
+        "swap-epochs",   "layers"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0) {
             return 1;

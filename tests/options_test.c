@@ -122,7 +122,8 @@ static void test_bad_names(void) {
             ARGS("--backend", "a,"));
     refused("--machine: expected a name without / that does not begin with a dot, found \"../x\"",
             ARGS("--machine", "../x"));
-    refused("--model: expected `layers = ...` in an ini file for the model custom, found none",
+    refused("--model: expected --layers, or `layers = ...` in an ini file, for the model custom, "
+            "found none",
             ARGS("--model", "custom"));
     char name[100];
     memset(name, 'a', sizeof name);
