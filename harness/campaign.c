@@ -286,6 +286,12 @@ static int32_t apply_resume(struct bm_campaign *campaign, int argc, char **argv)
     if (status != BM_STATUS_OK) {
         return status;
     }
+    const char *made_by = bm_resume_command(campaign->earlier);
+    if (strcmp(made_by, campaign->command->name) != 0) {
+        return bm_fail(campaign->error, BM_STATUS_INVALID,
+                       "--resume %s: expected a record of `%s`, found one of `%s`",
+                       campaign->options->resume, campaign->command->name, made_by);
+    }
     char **arguments = bm_resume_arguments(campaign->earlier, argc, argv, &count);
     if (arguments == NULL) {
         return bm_fail(campaign->error, BM_STATUS_NO_MEMORY, "--resume: no memory");

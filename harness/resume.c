@@ -209,6 +209,11 @@ static const json_t *run_of(const json_t *objects) {
     return NULL;
 }
 
+const char *bm_resume_command(const json_t *objects) {
+    const char *name = json_string_value(json_object_get(run_of(objects), "command_name"));
+    return name == NULL ? "run" : name;
+}
+
 const json_t *bm_resume_roofline(const json_t *objects) {
     return json_object_get(run_of(objects), "roofline");
 }

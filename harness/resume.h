@@ -11,6 +11,9 @@
  * paths. The caller's. */
 json_t *bm_resume_options(const struct bm_options *options);
 
+/* The command that made the record: "run" or "train"; "run" where it does not say. */
+const char *bm_resume_command(const json_t *objects);
+
 /* argv with the options of the record `objects` in front of the user's own, those that the user
  * gives anew left out. *count words; free with bm_resume_free. NULL without memory. */
 char **bm_resume_arguments(const json_t *objects, int argc, char **argv, int *count);
