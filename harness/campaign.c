@@ -172,13 +172,22 @@ static int fail(const struct bm_campaign *campaign, int code) {
     return code;
 }
 
+/* What cannot be measured: nothing is left of a record that holds its first object only. */
+static void give_up_record(struct bm_campaign *campaign) {
+    if (campaign->earlier == NULL && json_array_size(campaign->objects) == 1) {
+        bm_record_discard(&campaign->record);
+    } else {
+        bm_record_abandon(&campaign->record);
+    }
+}
+
 /* With the plugins known and the record open. */
 static int measure_and_print(struct bm_campaign *campaign) {
     int32_t status = campaign->command->measure(campaign);
     bm_campaign_stop_workers(campaign);
     if (status != BM_STATUS_OK && bm_interrupt_signal() == 0) {
         bm_progress_clear(&campaign->progress);
-        bm_record_abandon(&campaign->record);
+        give_up_record(campaign);
         return fail(campaign, BM_EXIT_USAGE);
     }
     close_record(campaign);

@@ -153,6 +153,11 @@ void bm_record_abandon(struct bm_record *record) {
     record->stream = NULL;
 }
 
+void bm_record_discard(struct bm_record *record) {
+    bm_record_abandon(record);
+    (void)unlink(record->partial);
+}
+
 /* ---- Reading ---- */
 
 static FILE *open_either(const char *path, char *name, size_t capacity) {

@@ -46,6 +46,9 @@ int32_t bm_record_finish(struct bm_record *record, struct bm_error *error);
 /* Closes; the partial file stays. */
 void bm_record_abandon(struct bm_record *record);
 
+/* Closes and removes the partial file, where there is nothing in it to go on with. */
+void bm_record_discard(struct bm_record *record);
+
 /* Reads FILE or, if it is not there, FILE.partial, into an array of objects, the caller's. A torn
  * last line is dropped (*torn = 1); any other damage is INVALID with file and line. */
 int32_t bm_record_read(const char *path, json_t **objects, uint32_t *torn, struct bm_error *error);
