@@ -23,6 +23,8 @@ void bm_interrupt_catch(void) {
     action.sa_handler = SIG_IGN;
     action.sa_flags = 0;
     (void)sigaction(SIGPIPE, &action, NULL);
+    /* A file at the limit of `ulimit -f` is a write that fails. */
+    (void)sigaction(SIGXFSZ, &action, NULL);
     /* Ignored, which is inherited, it would take the exit statuses of workers away. */
     action.sa_handler = SIG_DFL;
     (void)sigaction(SIGCHLD, &action, NULL);

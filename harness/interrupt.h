@@ -3,8 +3,8 @@
 #ifndef BM_INTERRUPT_H
 #define BM_INTERRUPT_H
 
-/* From now on SIGINT, SIGTERM and SIGHUP set the flag instead of killing; SIGPIPE is ignored. A
- * second SIGINT kills. */
+/* From now on SIGINT, SIGTERM and SIGHUP set the flag instead of killing; SIGPIPE and SIGXFSZ
+ * are ignored. A second SIGINT kills. */
 void bm_interrupt_catch(void);
 
 /* The signal that came, or 0. */
