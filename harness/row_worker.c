@@ -18,6 +18,12 @@ int32_t bm_row_ask(struct bm_row *row,
         json_decref(command);
         return 0;
     }
+    if (command == NULL) {
+        verdict->kind = BM_VERDICT_ERROR;
+        (void)snprintf(verdict->reason, sizeof verdict->reason,
+                       "expected paths and names in UTF-8 for the worker, found other bytes");
+        return 0;
+    }
     bm_worker_ask(&row->worker[index], command, limit_s, reply, verdict);
     json_decref(command);
     if (!bm_worker_running(&row->worker[index])) {
