@@ -77,7 +77,9 @@ static void begin(struct bm_campaign *campaign) {
     }
     train->resumed = calloc(1, sizeof *train->resumed);
     if (train->resumed != NULL &&
-        bm_checkpoint_read(train->checkpoint, train->resumed, &error) != BM_STATUS_OK) {
+        (bm_checkpoint_read(train->checkpoint, train->resumed, &error) != BM_STATUS_OK ||
+         !bm_train_can_go_on(campaign->earlier, train->resumed))) {
+        bm_checkpoint_free(train->resumed);
         free(train->resumed);
         train->resumed = NULL;
     }

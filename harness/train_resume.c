@@ -65,6 +65,60 @@ static json_t *key_of(const json_t *point) {
     return key;
 }
 
+static int has_all(const json_t *object, const char *const *names, size_t count, json_type type) {
+    for (size_t i = 0; i < count; i++) {
+        const json_t *member = json_object_get(object, names[i]);
+        if (member == NULL || json_typeof(member) != type) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int is_count(const json_t *object, const char *name, uint64_t value) {
+    const json_t *member = json_object_get(object, name);
+    return json_is_integer(member) && (uint64_t)json_integer_value(member) == value;
+}
+
+/* Points are written in their order: with the last one there are all. */
+static int has_points(const json_t *earlier, const json_t *details) {
+    json_t *wanted = json_copy(json_object_get(details, "key"));
+    (void)json_object_set_new(wanted, "kind", json_string("epoch"));
+    (void)json_object_set(wanted, "updates",
+                          json_object_get(json_object_get(details, "last"), "updates"));
+    size_t index;
+    const json_t *object;
+    int found = 0;
+    json_array_foreach(earlier, index, object) {
+        found |= bm_train_matches(object, wanted);
+    }
+    json_decref(wanted);
+    return found;
+}
+
+/* Types and numbers; what they mean is the training's matter. */
+static int is_whole(const struct bm_checkpoint *checkpoint) {
+    static const char *const reals[] = {"start_loss", "best_loss", "seconds", "update_s",
+                                        "fraction"};
+    static const char *const integers[] = {"best_update", "above_since", "epoch", "updates"};
+    static const char *const arrays[] = {"budgets", "targets"};
+    static const char *const objects[] = {"last", "key"};
+    const json_t *details = checkpoint->details;
+    const json_t *key = json_object_get(details, "key");
+    return has_all(details, reals, sizeof reals / sizeof reals[0], JSON_REAL) &&
+           has_all(details, integers, sizeof integers / sizeof integers[0], JSON_INTEGER) &&
+           has_all(details, arrays, sizeof arrays / sizeof arrays[0], JSON_ARRAY) &&
+           has_all(details, objects, sizeof objects / sizeof objects[0], JSON_OBJECT) &&
+           is_count(details, "updates", checkpoint->update - 1) &&
+           is_count(details, "epoch", checkpoint->epoch) &&
+           is_count(key, "images", checkpoint->train_count) &&
+           is_count(key, "batch", checkpoint->batch) && is_count(key, "seed", checkpoint->seed);
+}
+
+int bm_train_can_go_on(const json_t *earlier, const struct bm_checkpoint *checkpoint) {
+    return is_whole(checkpoint) && has_points(earlier, checkpoint->details);
+}
+
 static int is_before(const json_t *point, const struct bm_checkpoint *checkpoint) {
     const json_t *details = checkpoint->details;
     return bm_train_matches(point, json_object_get(details, "key")) &&

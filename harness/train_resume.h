@@ -16,6 +16,10 @@ int bm_train_is_finished(const json_t *object);
 /* The finished training of `objects` that has this key, borrowed, or NULL. */
 json_t *bm_train_find(const json_t *objects, json_t *key);
 
+/* Whether a training can go on from there: its details are whole and of the state beside them, and
+ * the record that is resumed has its points. */
+int bm_train_can_go_on(const json_t *earlier, const struct bm_checkpoint *checkpoint);
+
 /* Whether an object of the earlier record is kept: a finished training and its points, the points
  * up to the checkpoint (NULL: there is none) of the one that was interrupted, and what was measured
  * apart from trainings. What follows from these is made anew. */
