@@ -9,9 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static void write_point(void *context, json_t *object) {
+static int32_t write_point(void *context, json_t *object) {
     struct bm_train *train = context;
     bm_campaign_write(train->campaign, object);
+    return !train->campaign->outcome.write_failed;
 }
 
 static void show_progress(void *context, const struct bm_training *training, const char *what) {

@@ -194,10 +194,9 @@ static int32_t measure_point(struct bm_training *training) {
     return 1;
 }
 
-static void tell_point(struct bm_training *training) {
-    if (training->point != NULL) {
-        training->point(training->context, json_incref(training->last));
-    }
+static int32_t tell_point(struct bm_training *training) {
+    return training->point == NULL ||
+           training->point(training->context, json_incref(training->last));
 }
 
 double bm_training_accuracy(const struct bm_training *training, const char *split) {
@@ -337,17 +336,17 @@ static void end_with_nan(struct bm_training *training, uint64_t updates) {
     int32_t good = bm_training_ask(training, json_pack("{s:s}", "do", "train_locate"),
                                    2 * training->update_s * (double)updates, &reply);
     uint64_t update = good ? (uint64_t)json_integer_value(json_object_get(reply, "update")) : 0;
+    uint64_t first = training->done - updates + 1;
     json_decref(reply);
     end_with(training, "nan", update > 0 ? update : training->done);
     if (update > 0) {
-        (void)snprintf(before.reason, sizeof before.reason,
+        (void)snprintf(training->mishap, sizeof training->mishap,
                        "the loss of update %llu is not a number", (unsigned long long)update);
     } else {
-        unsigned long long first = training->done - updates + 1;
-        (void)snprintf(before.reason, sizeof before.reason,
+        (void)snprintf(training->mishap, sizeof training->mishap,
                        "the loss is not a number, since one of the updates %llu to %llu%s%.200s",
-                       first, (unsigned long long)training->done, good ? "" : ": ",
-                       good ? "" : training->verdict.reason);
+                       (unsigned long long)first, (unsigned long long)training->done,
+                       good ? "" : ": ", good ? "" : training->verdict.reason);
     }
     training->verdict = before;
 }
@@ -375,7 +374,7 @@ static int watch_point(struct bm_training *training) {
     }
     end_with(training, "diverged",
              training->above_since > 0 ? training->above_since : training->done);
-    (void)snprintf(training->verdict.reason, sizeof training->verdict.reason,
+    (void)snprintf(training->mishap, sizeof training->mishap,
                    "training loss %.3g at the start, %.3g after update %llu (above since update "
                    "%llu)",
                    training->start_loss, loss, (unsigned long long)training->done,
@@ -389,7 +388,7 @@ static void judge_progress(struct bm_training *training) {
         return;
     }
     end_with(training, "stalled", training->best_update);
-    (void)snprintf(training->verdict.reason, sizeof training->verdict.reason,
+    (void)snprintf(training->mishap, sizeof training->mishap,
                    "no progress: training loss %.4g at the start, %.4g at best (update %llu)",
                    training->start_loss, training->best_loss,
                    (unsigned long long)training->best_update);
@@ -397,19 +396,23 @@ static void judge_progress(struct bm_training *training) {
 
 /* ---- Checkpoints ---- */
 
+/* JSON has neither infinity nor NaN. */
+static json_t *number_json(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
 static json_t *details_json(const struct bm_training *training) {
     if (training->last == NULL) {
         return json_object(); /* not one to go on with */
     }
-    json_t *details = json_pack(
-        "{s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:f, s:O, s:O, s:O, s:o}", "start_loss",
-        training->start_loss, "best_loss", training->best_loss, "best_update",
-        (json_int_t)training->best_update, "above_since", (json_int_t)training->above_since,
-        "epoch", (json_int_t)training->epoch, "updates", (json_int_t)training->done, "seconds",
-        training->trained_s, "update_s", training->update_s, "budgets", training->budgets,
-        "targets", training->targets, "last", training->last, "key", bm_training_key(training));
-    (void)json_object_set_new(details, "fraction", json_real(training->fraction));
-    return details;
+    return json_pack(
+        "{s:o, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:O, s:O, s:O, s:o}", "start_loss",
+        number_json(training->start_loss), "best_loss", number_json(training->best_loss),
+        "best_update", (json_int_t)training->best_update, "above_since",
+        (json_int_t)training->above_since, "epoch", (json_int_t)training->epoch, "updates",
+        (json_int_t)training->done, "seconds", training->trained_s, "update_s", training->update_s,
+        "fraction", training->fraction, "budgets", training->budgets, "targets", training->targets,
+        "last", training->last, "key", bm_training_key(training));
 }
 
 json_t *bm_training_save_command(const struct bm_training *training, const char *path) {
@@ -458,8 +461,7 @@ static int32_t begin(struct bm_training *training) {
     }
     training->start_loss = last_loss(training);
     training->best_loss = training->start_loss;
-    tell_point(training);
-    return 1;
+    return tell_point(training);
 }
 
 /* One stretch. 1 if the training goes on. */
@@ -510,33 +512,44 @@ int32_t bm_training_evaluate(struct bm_training *training) {
     return measure_point(training) && add_test(training);
 }
 
-/* 1 if the training goes on behind this point. */
-static int32_t take_point(struct bm_training *training) {
+static void end_with_cut(struct bm_training *training, const char *why) {
+    end_with(training, "cut", training->done);
+    (void)snprintf(training->mishap, sizeof training->mishap, "%s", why);
+}
+
+/* 1 if the training goes on behind this point; `why_cut` not NULL: it does not. */
+static int32_t take_point(struct bm_training *training, const char *why_cut) {
     if (!measure_point(training)) {
         return 0;
     }
     judge_budgets(training);
     int ended = watch_point(training) || is_done(training);
+    if (!ended && why_cut != NULL) {
+        end_with_cut(training, why_cut);
+        ended = 1;
+    }
     if (ended && wants_test(training) && !add_test(training)) {
         return 0;
     }
-    tell_point(training);
+    if (!tell_point(training) && !ended) {
+        end_with_cut(training, "its record could not be written");
+        ended = 1;
+    }
     return !ended;
 }
 
-/* Cut by a limit: it has a last point too. */
+/* Cut by a limit between two points: it has a last one too. */
 static void cut(struct bm_training *training, const char *why) {
-    end_with(training, "cut", training->done);
-    (void)snprintf(training->verdict.reason, sizeof training->verdict.reason, "%s", why);
+    end_with_cut(training, why);
     if (!measure_point(training)) {
         return;
     }
     if (!wants_test(training) || add_test(training)) {
-        tell_point(training);
+        (void)tell_point(training);
     }
 }
 
-static const char *why_cut(const struct bm_training *training, double begun_s) {
+static const char *limit_reached(const struct bm_training *training, double begun_s) {
     double now_s = bm_schedule_now_s();
     if (now_s > training->deadline_s) {
         return "the time limit of the command (--time-limit)";
@@ -551,29 +564,36 @@ static int32_t save(struct bm_training *training, const char *path) {
     return path == NULL || tell(training, bm_training_save_command(training, path));
 }
 
+/* One stretch and what follows from it. 1 if the training goes on. */
+static int32_t step(struct bm_training *training, double begun_s) {
+    uint32_t has_point = 0;
+    if (!go_on(training, &has_point)) {
+        return 0;
+    }
+    /* An interrupted one goes on later; it is not cut. */
+    const char *why = bm_interrupt_signal() != 0 ? NULL : limit_reached(training, begun_s);
+    if (has_point) {
+        return take_point(training, why);
+    }
+    if (why != NULL) {
+        cut(training, why);
+    }
+    return why == NULL;
+}
+
 static void walk(struct bm_training *training) {
     double begun_s = bm_schedule_now_s();
     double saved_s = begun_s;
     int32_t goes_on = !is_done(training);
-    while (goes_on) {
-        uint32_t has_point = 0;
-        goes_on = go_on(training, &has_point) && (!has_point || take_point(training));
+    while (goes_on && step(training, begun_s)) {
         double now_s = bm_schedule_now_s();
         int interrupted = bm_interrupt_signal() != 0;
-        if (!goes_on) {
-            break;
-        }
         if (interrupted || now_s - saved_s > CHECKPOINT_S) {
             goes_on = save(training, training->checkpoint);
             saved_s = now_s;
         }
         if (interrupted && goes_on) {
             training->verdict.kind = BM_VERDICT_INTERRUPTED;
-            return;
-        }
-        const char *why = goes_on ? why_cut(training, begun_s) : NULL;
-        if (why != NULL) {
-            cut(training, why);
             return;
         }
     }
@@ -599,7 +619,8 @@ json_t *bm_training_json(const struct bm_training *training) {
     static const char *const splits[] = {"train", "validation", "test"};
     json_t *object = make_object(training, "training");
     json_t *place = place_json(training);
-    json_t *reason = json_string(training->verdict.reason);
+    json_t *reason = json_string(
+        training->verdict.kind == BM_VERDICT_OK ? training->mishap : training->verdict.reason);
     (void)json_object_update(object, place);
     json_decref(place);
     (void)json_object_set_new(object, "status", json_string(training->status));

@@ -33,8 +33,9 @@ struct bm_training {
     const json_t *resume;   /* `details` of `checkpoint`, to go on from there, or NULL */
     double deadline_s;      /* of the whole command, monotonic */
     double hang_time_s;
-    /* Called with each point of the curve, an `epoch` object, which the callee owns. */
-    void (*point)(void *context, json_t *object);
+    /* Called with each point of the curve, an `epoch` object, which the callee owns. 0: it could
+     * not be kept, and the training ends there. */
+    int32_t (*point)(void *context, json_t *object);
     /* Called before each stretch, `what` says what is being done. */
     void (*progress)(void *context, const struct bm_training *training, const char *what);
     void *context;
@@ -43,6 +44,7 @@ struct bm_training {
     struct bm_verdict verdict;
     const char *status; /* of records: ok, cut, nan, diverged, stalled, or the verdict's */
     uint64_t at_update; /* of a mishap; 0: not known */
+    char mishap[512];   /* why it ended otherwise than ok, where the worker went on */
     uint64_t epoch;     /* epochs finished */
     double fraction;    /* of the next one */
     uint64_t done;      /* updates */
