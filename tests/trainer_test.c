@@ -6,6 +6,7 @@
 #include "trainer.h"
 
 #include "loader.h"
+#include "random.h"
 #include "test_bench.h"
 
 #include "test.h"
@@ -164,6 +165,19 @@ static void test_epochs(void) {
     uint32_t seen[IMAGES] = {0};
     for (uint32_t i = 0; i < IMAGES; i++) {
         TEST_CHECK(orders[i] < IMAGES && seen[orders[i]]++ == 0);
+    }
+    close_training(training);
+}
+
+/* Epoch after epoch the shuffle of the seed and that epoch's number. */
+static void test_orders(void) {
+    struct training *training = open_training();
+    uint32_t expected[IMAGES];
+    for (uint32_t epoch = 0; epoch < 5; epoch++) {
+        TEST_CHECK(training->trainer.epoch == epoch);
+        (void)run(training, EACH);
+        bm_random_permutation(1, epoch, expected, IMAGES);
+        TEST_CHECK_MSG(memcmp(orders, expected, sizeof expected) == 0, "of epoch %u", epoch);
     }
     close_training(training);
 }
@@ -354,6 +368,7 @@ int main(void) {
     (void)snprintf(path, sizeof path, "%s/bm_scalar.so", bm_test_env("BM_TEST_PLUGIN_DIR"));
     TEST_CHECK_MSG(bm_loader_load(path, &healthy, &error) == BM_STATUS_OK, "%s", error.text);
     test_epochs();
+    test_orders();
     test_stretches();
     test_locate();
     test_locate_unsupported();
