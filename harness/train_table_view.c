@@ -320,7 +320,7 @@ void bm_train_percent(const struct bm_seeds_mean *mean, char *text, uint32_t cap
 }
 
 /* `ends`: a newline at the end is meant. */
-static void
+__attribute__((format(printf, 4, 0))) static void
 print_line(FILE *stream, const char *before, int ends, const char *format, va_list arguments) {
     char *line = NULL;
     if (vasprintf(&line, format, arguments) < 0) {
