@@ -16,6 +16,11 @@ if ! "$python" -c 'import numpy' 2>/dev/null; then
     exit 77
 fi
 
+if [ -n "${BM_TEST_SANITIZE-}" ]; then
+    echo "torch_train_test: skipped: it is about Python, once is enough"
+    exit 77
+fi
+
 fail() {
     printf 'torch_train_test: %s\n' "$1" >&2
     exit 1
