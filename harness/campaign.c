@@ -221,10 +221,24 @@ static int32_t keep_earlier(struct bm_campaign *campaign) {
     return status;
 }
 
+/* A record of other images is not gone on with. */
+static int32_t check_data(const struct bm_campaign *campaign) {
+    if (campaign->earlier == NULL) {
+        return BM_STATUS_OK;
+    }
+    json_t *data = bm_run_data(campaign->options, &campaign->dataset);
+    int32_t status = bm_resume_check_data(campaign->earlier, data, campaign->error);
+    json_decref(data);
+    return status;
+}
+
 static int32_t open_record(struct bm_campaign *campaign, int argc, char **argv) {
     char path[BM_PATH_SIZE];
     uint32_t replace = campaign->earlier != NULL;
-    int32_t status = BM_STATUS_OK;
+    int32_t status = check_data(campaign);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
     if (replace && campaign->options->output[0] == '\0') {
         (void)snprintf(path, sizeof path, "%s", campaign->options->resume);
         size_t length = strlen(path);

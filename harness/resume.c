@@ -1,5 +1,7 @@
 #include "resume.h"
 
+#include "error.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,6 +214,27 @@ static const json_t *run_of(const json_t *objects) {
 const char *bm_resume_command(const json_t *objects) {
     const char *name = json_string_value(json_object_get(run_of(objects), "command_name"));
     return name == NULL ? "run" : name;
+}
+
+int32_t bm_resume_check_data(const json_t *objects, json_t *data, struct bm_error *error) {
+    const json_t *earlier = json_object_get(run_of(objects), "data");
+    const char *name;
+    json_t *value;
+    json_object_foreach(data, name, value) {
+        const json_t *had = json_object_get(earlier, name);
+        if (had != NULL && !json_equal(had, value)) {
+            char *expected = json_dumps(had, JSON_COMPACT | JSON_ENCODE_ANY);
+            char *found = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+            int32_t status =
+                bm_fail(error, BM_STATUS_INVALID,
+                        "--resume: expected the record's data, %s %.160s, found %.160s", name,
+                        expected == NULL ? "?" : expected, found == NULL ? "?" : found);
+            free(expected);
+            free(found);
+            return status;
+        }
+    }
+    return BM_STATUS_OK;
 }
 
 const json_t *bm_resume_roofline(const json_t *objects) {

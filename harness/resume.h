@@ -21,6 +21,10 @@ char **bm_resume_arguments(const json_t *objects, int argc, char **argv, int *co
 /* The `roofline` of the record's run, borrowed, or NULL. */
 const json_t *bm_resume_roofline(const json_t *objects);
 
+/* INVALID if the data of the record's run is not `data`, in a field that both have: what was
+ * measured on other images does not go on. */
+int32_t bm_resume_check_data(const json_t *objects, json_t *data, struct bm_error *error);
+
 void bm_resume_free(char **arguments, int count);
 
 /* A cell with a verdict that a second try would not change: anything but skipped for want of time.

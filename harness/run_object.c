@@ -35,18 +35,20 @@ static json_t *command_line(int argc, char **argv) {
     return json != NULL ? json : json_string("(not UTF-8)");
 }
 
-static json_t *data_json(const struct bm_dataset *dataset) {
+json_t *bm_run_data(const struct bm_options *options, const struct bm_dataset *dataset) {
     json_t *sources = json_array();
     for (uint32_t i = 0; i < dataset->source_count; i++) {
         (void)json_array_append_new(sources,
                                     json_pack("{s:s, s:s}", "file", dataset->source[i].file,
                                               "sha256", dataset->source[i].sha256));
     }
-    return json_pack("{s:s, s:[i, i, i], s:i, s:I, s:I, s:o}", "name", dataset->name, "shape",
-                     (int)dataset->shape.channels, (int)dataset->shape.height,
-                     (int)dataset->shape.width, "classes", (int)dataset->class_count, "train",
-                     (json_int_t)dataset->train_total, "test",
-                     (json_int_t)dataset->split[BM_SPLIT_TEST].count, "files", sources);
+    int is_made = strcmp(dataset->name, "synthetic") == 0;
+    json_t *seed = is_made ? json_integer((json_int_t)options->synthetic.seed) : json_null();
+    return json_pack(
+        "{s:s, s:[i, i, i], s:i, s:I, s:I, s:o, s:o}", "name", dataset->name, "shape",
+        (int)dataset->shape.channels, (int)dataset->shape.height, (int)dataset->shape.width,
+        "classes", (int)dataset->class_count, "train", (json_int_t)dataset->train_total, "test",
+        (json_int_t)dataset->split[BM_SPLIT_TEST].count, "files", sources, "seed", seed);
 }
 
 static void add_roofline(json_t *object, const struct bm_roofline *roofline) {
@@ -83,7 +85,7 @@ json_t *bm_run_object(const char *command_name,
         BM_VERSION, "revision", bm_environment_revision(), "machine",
         options->machine[0] != '\0' ? options->machine : machine, "host", bm_environment_host(),
         "build", bm_environment_build(), "options", bm_resume_options(options), "in_process",
-        (int)options->in_process, "resumed", (int)resumed, "data", data_json(dataset));
+        (int)options->in_process, "resumed", (int)resumed, "data", bm_run_data(options, dataset));
     (void)json_object_set_new(object, "command_name", json_string(command_name));
     add_roofline(object, roofline);
     return object;

@@ -18,4 +18,8 @@ json_t *bm_run_object(const char *command_name,
                       int argc,
                       char **argv);
 
+/* The `data` of a run object: shape, counts, files with their SHA-256; of made data the seed. The
+ * caller's. */
+json_t *bm_run_data(const struct bm_options *options, const struct bm_dataset *dataset);
+
 #endif

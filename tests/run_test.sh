@@ -172,6 +172,8 @@ grep -q -- '--resume i.jsonl goes on' i.txt || fail "SIGINT: no word on how to g
 [ -e i.jsonl.partial ] || fail "SIGINT: the partial file is not there"
 [ ! -e i.jsonl ] || fail "SIGINT: an unfinished record has the name of a finished one"
 expect 2 '--resume i.jsonl' "$program" "${small[@]}" -o i.jsonl
+sed 's/^seed = 3$/seed = 4/' "$support/small.ini" >other.ini
+expect 2 'data, seed 3, found 4' "$program" run --config other.ini --backend "null,scalar" --resume i.jsonl
 "$program" "${small[@]}" --resume i.jsonl >j.txt 2>/dev/null
 python3 "$support/check_record.py" i.jsonl
 [ ! -e i.jsonl.partial ] || fail "the resumed run left a partial file"
