@@ -37,7 +37,8 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "backend", .value = "NAMES", .letter = 'b', .commands = MEASURING | CHECK,
      .set = bm_set_backends, FIELD(backend),
      .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
-             "its name or UUID (default: all found, software devices left out)"},
+             "its name or UUID (default: all found, software devices left out; train takes the fastest of "
+             "them)"},
     {.name = "plugin", .value = "FILE", .commands = MEASURING | BM_COMMAND_LIST,
      .set = bm_set_paths, FIELD(plugin),
      .help = "one more plugin, a shared object bm_NAME.so; may be repeated"},

@@ -118,10 +118,13 @@ void bm_train_noise(struct bm_train *train,
         return;
     }
     show(train, setting, "noise of the gradient");
-    int32_t good = strcmp(at, "start") != 0 || bm_training_open(&training);
+    if (strcmp(at, "start") == 0 && !bm_training_open(&training)) {
+        bm_training_free(&training);
+        return; /* the training that follows says why */
+    }
     json_t *command = json_pack("{s:s, s:I, s:I}", "do", "train_noise", "slice", (json_int_t)slice,
                                 "slices", (json_int_t)NOISE_SLICES);
-    if (good && bm_training_ask(&training, command, 10, &reply)) {
+    if (bm_training_ask(&training, command, 10, &reply)) {
         json_t *object =
             json_pack("{s:s, s:i, s:s, s:I, s:I}", "kind", "noise", "schema", BM_RECORD_SCHEMA,
                       "at", at, "slice", (json_int_t)slice, "slices", (json_int_t)NOISE_SLICES);
@@ -202,7 +205,7 @@ struct path {
     struct bm_trajectory_verdict verdict;
     json_t *distance;
     json_t *spread;
-    char file[64];
+    char file[BM_PATH_SIZE + 32]; /* beside the record */
 };
 
 static struct bm_hyper hyper_of(void *context, uint64_t update) {
@@ -339,15 +342,9 @@ void bm_train_trajectory(struct bm_train *train, const struct bm_train_setting *
     path->distance = json_array();
     path->spread = json_array();
     bm_train_prepare(train, setting, &path->training);
-    (void)snprintf(path->file, sizeof path->file, "/tmp/batchmark-path-XXXXXX");
-    int fd = mkstemp(path->file);
-    int32_t status =
-        fd < 0 ? bm_fail_errno(&error, BM_STATUS_INTERNAL, "%s: cannot make it", path->file)
-               : compare_path(path, setting->batch, &error);
-    if (fd >= 0) {
-        (void)close(fd);
-        (void)unlink(path->file);
-    }
+    (void)snprintf(path->file, sizeof path->file, "%s.path", train->checkpoint);
+    int32_t status = compare_path(path, setting->batch, &error);
+    (void)unlink(path->file);
     if (bm_interrupt_signal() == 0) {
         conclude_path(path, status, &error);
     }

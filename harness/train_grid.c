@@ -266,6 +266,16 @@ static void train_batch(struct bm_train *train, const char *schedule, uint32_t i
 
 /* ---- Which backends ---- */
 
+static void say_choice(const struct bm_train *train) {
+    struct bm_campaign *campaign = train->campaign;
+    if (campaign->options->backend.count == 0 && campaign->selection.row_count > 1) {
+        bm_progress_clear(&campaign->progress);
+        (void)fprintf(stderr, "backend: %s, the fastest of %u here at batch %llu (--backend)\n",
+                      train->rows[0]->file->name, campaign->selection.row_count,
+                      (unsigned long long)campaign->batches[usual_index(campaign)]);
+    }
+}
+
 /* Those that were named; without names the fastest at the usual batch size, since a training is
  * long. */
 static int32_t choose_rows(struct bm_train *train) {
@@ -293,21 +303,14 @@ static int32_t choose_rows(struct bm_train *train) {
             train->row_count = 1;
         }
     }
-    return train->row_count > 0
-               ? BM_STATUS_OK
-               : bm_fail(campaign->error, BM_STATUS_INVALID,
-                         "expected a backend that can train \"%s\", found none (batchmark list)",
-                         campaign->model.name);
-}
-
-static void say_choice(const struct bm_train *train) {
-    struct bm_campaign *campaign = train->campaign;
-    if (campaign->options->backend.count == 0 && campaign->selection.row_count > 1) {
-        bm_progress_clear(&campaign->progress);
-        (void)fprintf(stderr, "backend: %s, the fastest of %u here at batch %llu (--backend)\n",
-                      train->rows[0]->file->name, campaign->selection.row_count,
-                      (unsigned long long)campaign->batches[usual_index(campaign)]);
+    if (train->row_count == 0) {
+        return bm_fail(
+            campaign->error, BM_STATUS_INVALID,
+            "expected a backend that can train \"%s\" in %s, found none (batchmark list)",
+            campaign->model.name, campaign->of.precision);
     }
+    say_choice(train);
+    return BM_STATUS_OK;
 }
 
 /* ---- The grid ---- */
@@ -338,7 +341,6 @@ static int32_t train_precisions(struct bm_train *train) {
             campaign->of.threads = (uint32_t)options->threads.values[t];
             if (train->row_count == 0) {
                 status = choose_rows(train);
-                say_choice(train);
             }
             if (status == BM_STATUS_OK) {
                 train_case(train);
