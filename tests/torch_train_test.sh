@@ -8,6 +8,9 @@ dump=$BM_TEST_BINARY_DIR/tests/torch_train/bm_dump
 results=$BM_TEST_SOURCE_DIR/results
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Only the data that the test makes: a set that is searched in vain must not be found elsewhere.
+export HOME=$work/home
+unset BATCHMARK_DATA XDG_DATA_HOME
 
 # The first python3 of a developer's path may be another than the one that the distribution's packages are for.
 "$python" -c 'import numpy' 2>/dev/null || [ -n "${BM_TEST_PYTHON-}" ] || python=/usr/bin/python3
@@ -153,7 +156,6 @@ def refuses_data(text, function, *words):
     fail(f"expected \"{text}\", found no error")
 
 
-os.environ["HOME"] = work
 refuses_data("expected 10 to 120, found 121", images.load, "mnist", work, 121)
 refuses_data("expected train-images", images.load, "mnist", os.path.join(work, "cifar10"))
 refuses_data("found none", images.load, "mnist", os.path.join(work, "fashion-mnist"))
