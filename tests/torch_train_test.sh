@@ -8,9 +8,10 @@ dump=$BM_TEST_BINARY_DIR/tests/torch_train/bm_dump
 results=$BM_TEST_SOURCE_DIR/results
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Only the data that the test makes: a set that is searched in vain must not be found elsewhere.
-export HOME=$work/home
-unset BATCHMARK_DATA XDG_DATA_HOME
+# Only the data that the test makes: a set that is searched in vain must not be found elsewhere. Without another HOME, in which
+# Python would miss what is installed for this user.
+export XDG_DATA_HOME=$work/empty
+unset BATCHMARK_DATA
 
 # The first python3 of a developer's path may be another than the one that the distribution's packages are for.
 "$python" -c 'import numpy' 2>/dev/null || [ -n "${BM_TEST_PYTHON-}" ] || python=/usr/bin/python3
