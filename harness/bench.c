@@ -133,7 +133,9 @@ static int32_t ask_memory(struct bm_bench *bench, struct bm_error *error) {
         own = info.memory_bytes == 0 || info.memory_bytes > UINT64_MAX - own
                   ? UINT64_MAX
                   : own + info.memory_bytes;
-        if (info.kind != BM_DEVICE_KIND_GPU) {
+        if (info.kind == BM_DEVICE_KIND_GPU) {
+            bench->on_gpu = 1;
+        } else {
             host = bm_environment_memory_available();
         }
     }

@@ -44,6 +44,8 @@ struct bm_bench {
     struct bm_hyper *hypers; /* [BM_BENCH_UPDATES_MAX], for `updates` */
     uint64_t bytes;          /* the plugin's own estimate */
     uint64_t available;      /* memory there was when it was asked */
+    uint32_t on_gpu;         /* one of its devices is a GPU */
+    uint64_t busy_until_ns;  /* when its device was last seen at work, monotonic; 0: never */
 };
 
 /* What a session is opened for. */
