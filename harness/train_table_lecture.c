@@ -189,7 +189,9 @@ static void find_scale(const struct sides *sides,
     set_mean(quantity);
     for (uint32_t i = 0; i < setting->count && quantity->values.count == 1; i++) {
         const json_t *noise = find_noise(setting->trainings[i], &query);
-        if (get_scale(setting->trainings[i], &query, &quantity->value)) {
+        double scale = 0;
+        if (get_scale(setting->trainings[i], &query, &scale)) {
+            quantity->value = scale;
             quantity->has_interval =
                 bm_train_noise_interval(noise, &quantity->low, &quantity->high);
         }

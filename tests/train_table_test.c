@@ -314,6 +314,14 @@ static void test_noise(void) {
     add_noise(objects, 100, 100, 81, 121);
     check_contains(objects, "20 (from 0.707) | 1 (0.9 to 1.1) | not distinguishable |");
     json_decref(objects);
+    /* Measured for the first of two seeds alone. */
+    objects = json_array();
+    add_noise(objects, 4, 1600, 400, -1);
+    add_noise(objects, 100, 100, 81, 121);
+    (void)json_array_append_new(objects, make_training("sgd", 4, 2, 0.5));
+    (void)json_array_append_new(objects, make_training("sgd", 100, 2, 0.5));
+    check_contains(objects, "B_simple, end | 1600 (from 400) | 100 (81 to 121) | - |");
+    json_decref(objects);
 }
 
 /* ---- Strange records ---- */
