@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Backends evaluate in slices of batch_max images at most: one image at a time, an evaluation would
+ * take longer than an epoch of large batches. */
+#define EVALUATED_IMAGES 256u
+
 static void enter(const struct bm_bench *bench, uint32_t phase) {
     bench->page->phase = phase;
 }
@@ -86,6 +90,9 @@ static void fill_problem(struct bm_bench *bench, const struct bm_bench_request *
     problem->optimizer = request->optimizer;
     problem->thread_count = request->thread_count;
     problem->batch_max = bench->micro_batch;
+    if (request->evaluates && problem->batch_max < EVALUATED_IMAGES) {
+        problem->batch_max = EVALUATED_IMAGES;
+    }
     problem->seed = request->seed;
     problem->precision = request->precision;
     problem->options = request->options;

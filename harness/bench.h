@@ -61,6 +61,8 @@ struct bm_bench_request {
     uint64_t seed;
     uint64_t batch;
     uint64_t micro_batch; /* 0: batch */
+    uint32_t
+        evaluates; /* evaluation is more than a check: its slices are not those of a small batch */
     double rate;
     const struct bm_option *options;
     uint32_t option_count;

@@ -240,6 +240,7 @@ static int32_t open_bench(struct server *server, json_t *command, struct bm_erro
     request.thread_count = (uint32_t)threads;
     request.model = &model;
     request.rate = json_number_value(json_object_get(command, "lr"));
+    request.evaluates = json_is_integer(json_object_get(command, "images")); /* a training */
     request.option_count = read_options(command, options, 64);
     status = bm_bench_open(server->plugin, server->files->page, &request, &server->bench, error);
     server->bench_open = status == BM_STATUS_OK;

@@ -256,11 +256,31 @@ static void test_epoch(void) {
     bm_test_bench_destroy(test);
 }
 
+/* A training of single images evaluates in larger slices; what is timed has no room to spare. */
+static void test_evaluates(void) {
+    struct bm_test_bench_spec spec = {.layers = "dense 4",
+                                      .input = {1, 3, 3},
+                                      .image_count = IMAGES,
+                                      .optimizer = BM_OPTIMIZER_SGD,
+                                      .batch = 1};
+    for (spec.evaluates = 0; spec.evaluates < 2; spec.evaluates++) {
+        struct bm_test_bench *test = bm_test_bench_create(base, &spec);
+        double loss = 0;
+        uint64_t correct = 0;
+        TEST_CHECK(test->bench.problem.batch_max == (spec.evaluates ? 256 : 1));
+        TEST_CHECK(bm_bench_update(&test->bench, &test->error) == BM_STATUS_OK);
+        TEST_CHECK(bm_bench_evaluate(&test->bench, BM_SPLIT_TEST, &loss, &correct, &test->error) ==
+                   BM_STATUS_OK);
+        bm_test_bench_destroy(test);
+    }
+}
+
 int main(void) {
     base = bm_test_plugin("scalar");
     test_walk();
     test_replay();
     test_device_clock();
     test_epoch();
+    test_evaluates();
     return 0;
 }

@@ -49,6 +49,7 @@ struct bm_test_bench *bm_test_bench_create(const struct bm_plugin *plugin,
                                        .seed = 1,
                                        .batch = spec->batch,
                                        .micro_batch = spec->micro_batch,
+                                       .evaluates = spec->evaluates,
                                        .rate = 1e-3};
     TEST_CHECK_MSG(bm_bench_open(plugin, &test->page, &request, &test->bench, &test->error) ==
                        BM_STATUS_OK,

@@ -13,6 +13,7 @@ struct bm_test_bench_spec {
     uint32_t optimizer;
     uint64_t batch;
     uint64_t micro_batch;    /* 0: batch */
+    uint32_t evaluates;      /* as a training does */
     uint32_t data_parallel;  /* sessions that share the batch; 0: an ordinary one */
     const uint32_t *devices; /* of each; NULL: device 0 */
 };
