@@ -113,7 +113,7 @@ static uint32_t compared_count(const struct bm_comparison *comparison) {
            bm_comparison_count(comparison, BM_COMPARISON_SKIPPED);
 }
 
-int bm_comparison_exit_code(const struct bm_comparison *comparison, uint32_t strict) {
+int bm_comparison_exit_code(const struct bm_comparison *comparison) {
     static const struct {
         enum bm_comparison_verdict verdict;
         int code;
@@ -137,7 +137,7 @@ int bm_comparison_exit_code(const struct bm_comparison *comparison, uint32_t str
     }
     int is_open = bm_comparison_count(comparison, BM_COMPARISON_INCONCLUSIVE) > 0 ||
                   bm_comparison_count(comparison, BM_COMPARISON_NO_BASE) > 0;
-    return strict && is_open ? BM_EXIT_INCONCLUSIVE : BM_EXIT_OK;
+    return comparison->is_strict && is_open ? BM_EXIT_INCONCLUSIVE : BM_EXIT_OK;
 }
 
 /* ---- Writing ---- */
@@ -207,13 +207,17 @@ static json_t *differences_json(const struct bm_comparison *comparison) {
     return list;
 }
 
+json_t *bm_comparison_head_json(const struct bm_comparison *comparison) {
+    return json_pack("{s:s, s:i, s:o, s:o, s:b, s:b, s:f, s:o}", "kind", "comparison", "schema",
+                     BM_RECORD_SCHEMA, "base", text_json(comparison->base_name), "head",
+                     text_json(comparison->head_name), "stored", (int)comparison->is_stored,
+                     "strict", (int)comparison->is_strict, "threshold", comparison->threshold,
+                     "differences", differences_json(comparison));
+}
+
 json_t *bm_comparison_json(const struct bm_comparison *comparison) {
     json_t *objects = json_array();
-    json_t *head =
-        json_pack("{s:s, s:i, s:o, s:o, s:b, s:f, s:o}", "kind", "comparison", "schema",
-                  BM_RECORD_SCHEMA, "base", text_json(comparison->base_name), "head",
-                  text_json(comparison->head_name), "stored", (int)comparison->is_stored,
-                  "threshold", comparison->threshold, "differences", differences_json(comparison));
+    json_t *head = bm_comparison_head_json(comparison);
     int failed = json_array_append_new(objects, head) != 0;
     for (uint32_t i = 0; !failed && i < comparison->cell_count; i++) {
         failed =
@@ -353,6 +357,7 @@ read_head(const json_t *object, struct bm_comparison *comparison, struct bm_erro
     comparison->base_name = bm_field_text(object, "base");
     comparison->head_name = bm_field_text(object, "head");
     comparison->is_stored = json_is_true(json_object_get(object, "stored"));
+    comparison->is_strict = json_is_true(json_object_get(object, "strict"));
     comparison->threshold = read_number(&reader, "threshold", NAN);
     if (!isfinite(comparison->threshold)) {
         return bm_fail(error, BM_STATUS_INVALID, "comparison object: damaged field threshold");

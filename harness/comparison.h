@@ -76,6 +76,7 @@ struct bm_comparison_difference {
 struct bm_comparison {
     const char *base_name, *head_name; /* file names, no folders; not owned */
     uint32_t is_stored;                /* records, not measured now */
+    uint32_t is_strict;                /* what stays open counts as a failure */
     double threshold;                  /* accepted slow-down as a share */
     uint32_t cell_count;
     uint32_t cell_capacity;
@@ -106,17 +107,20 @@ uint32_t bm_comparison_count(const struct bm_comparison *comparison,
                              enum bm_comparison_verdict verdict);
 
 /* BM_EXIT_*: of what happened to the cells the first of refused, crashed or timed out, wrong, lost
- * or nothing compared, regression; with `strict` also inconclusive or without a base; else OK. */
-int bm_comparison_exit_code(const struct bm_comparison *comparison, uint32_t strict);
+ * or nothing compared, regression; if strict also inconclusive or without a base; else OK. */
+int bm_comparison_exit_code(const struct bm_comparison *comparison);
 
 /* The `compare` object of a cell; what is unknown is null. The caller's; NULL without memory. */
 json_t *bm_comparison_cell_json(const struct bm_comparison_cell *cell);
 
-/* All objects of a comparison: one `comparison` with names, threshold and differences, and a
- * `compare` for each cell. The caller's; NULL without memory. */
+/* The `comparison` object, which says what was compared: names, threshold, differences. A record
+ * has one, and `compare` objects. The caller's; NULL without memory. */
+json_t *bm_comparison_head_json(const struct bm_comparison *comparison);
+
+/* The two kinds together in an array. The caller's; NULL without memory. */
 json_t *bm_comparison_json(const struct bm_comparison *comparison);
 
-/* Reads what bm_comparison_json wrote, wherever it stands among `objects`, into a zeroed
+/* Reads what these wrote, wherever it stands among `objects`, into a zeroed
  * comparison, which borrows its names from them. INVALID, naming the cell and the field, if a
  * verdict is unknown or a field has another type; free it in any case. */
 int32_t
