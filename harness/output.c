@@ -1,6 +1,9 @@
 #include "output.h"
 
+#include "comparison_ci.h"
+#include "comparison_table.h"
 #include "error.h"
+#include "field.h"
 #include "table.h"
 #include "train_table.h"
 
@@ -24,6 +27,35 @@ static int is_training(const json_t *objects) {
     return name != NULL && strcmp(name, "train") == 0;
 }
 
+static int is_comparison(const json_t *objects) {
+    size_t index;
+    const json_t *object;
+    json_array_foreach(objects, index, object) {
+        if (bm_field_is_kind(object, "comparison")) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int32_t print_comparison(const json_t *objects,
+                                const char *format,
+                                uint32_t verbose,
+                                FILE *stream,
+                                struct bm_error *error) {
+    struct bm_comparison comparison = {0};
+    int32_t status = bm_comparison_read(objects, &comparison, error);
+    if (status == BM_STATUS_OK && strcmp(format, "junit") == 0) {
+        bm_comparison_ci_junit(&comparison, stream);
+    } else if (status == BM_STATUS_OK && strcmp(format, "github") == 0) {
+        bm_comparison_ci_github(&comparison, stream);
+    } else if (status == BM_STATUS_OK) {
+        bm_comparison_table_print(&comparison, (uint32_t)bm_table_format(format), verbose, stream);
+    }
+    bm_comparison_free(&comparison);
+    return status;
+}
+
 int32_t bm_output_print(const json_t *objects,
                         const char *format,
                         uint32_t verbose,
@@ -33,6 +65,11 @@ int32_t bm_output_print(const json_t *objects,
     int failed = 0;
     if (strcmp(format, "jsonl") == 0) {
         failed = print_lines(objects, stream) != 0;
+    } else if (is_comparison(objects)) {
+        int32_t status = print_comparison(objects, format, verbose, stream, error);
+        if (status != BM_STATUS_OK) {
+            return status;
+        }
     } else if (is_training(objects)) {
         bm_train_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
     } else {

@@ -7,8 +7,9 @@
 
 #include <jansson.h>
 
-/* Prints all objects as `format`, one of those that --format takes. INTERNAL, naming `what`, if the
- * stream does not take it. */
+/* Prints all objects as `format`, one of those that --format or --export of their command take.
+ * INTERNAL, naming `what`, if the stream does not take it; INVALID if they are a comparison's and
+ * damaged. */
 int32_t bm_output_print(const json_t *objects,
                         const char *format,
                         uint32_t verbose,
