@@ -108,6 +108,21 @@ int32_t bm_set_fraction(const struct bm_assignment *a, struct bm_error *error) {
     return BM_STATUS_OK;
 }
 
+/* "2%" or 0.02; at most everything. */
+int32_t bm_set_share(const struct bm_assignment *a, struct bm_error *error) {
+    double number = 0;
+    const char *end = NULL;
+    int is_zero = strcmp(a->value, "0") == 0 || strcmp(a->value, "0%") == 0;
+    int is_decimal = parse_decimal(a->value, &number, &end);
+    int is_percent = is_decimal && strcmp(end, "%") == 0;
+    number = is_zero ? 0 : is_percent ? number / 100 : number;
+    if (!is_zero && (!is_decimal || (!is_percent && *end != '\0') || number > 1)) {
+        return fail_value(a, error, "a share like 2% or 0.02");
+    }
+    *(double *)a->target = number;
+    return BM_STATUS_OK;
+}
+
 /* Percents: 97%, 98.5% */
 int32_t bm_set_targets(const struct bm_assignment *a, struct bm_error *error) {
     struct bm_target_list *target = a->target;

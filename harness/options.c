@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "error.h"
+#include "measure.h"
 #include "option_table.h"
 #include "parallel.h"
 #include "rate.h"
@@ -14,13 +15,16 @@
 #define RUN BM_COMMAND_RUN
 #define CHECK BM_COMMAND_CHECK
 #define TRAIN BM_COMMAND_TRAIN
+#define COMPARE BM_COMMAND_COMPARE
 #define MEASURING (RUN | TRAIN)
-#define ALL (MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW)
+#define ALL (MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW | COMPARE)
 #define BATCH_MAX (UINT64_C(1) << 31)
 #define COUNT_MAX (UINT64_C(1) << 40)
 #define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
 
 static const char *const format_names[] = {"table", "markdown", "csv", "jsonl", NULL};
+static const char *const export_names[] = {"table", "markdown", "csv", "jsonl",
+                                           "junit", "github",   NULL};
 static const char *const check_format_names[] = {"table", "jsonl", "junit", NULL};
 static const char *const roofline_names[] = {"auto", "measure", "none", NULL};
 static const char *const precision_names[] = {BM_PRECISION_FLOAT32, BM_PRECISION_TF32,
@@ -64,6 +68,23 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "filter", .value = "GLOB", .commands = CHECK, .command_line_only = 1,
      .set = bm_set_text, FIELD(filter),
      .help = "only the cases whose names match: 'memory.*', '@(calls|refusals).*'"},
+    {.name = "filter", .value = "GLOB", .commands = COMPARE, .command_line_only = 1,
+     .set = bm_set_text, FIELD(filter),
+     .help = "only the cells whose names match, the backend first: 'avx2, *, batch 100, *'"},
+    {.name = "threshold", .value = "SHARE", .commands = COMPARE,
+     .set = bm_set_share, FIELD(compare.threshold),
+     .help = "slow-down that is accepted (default: 2%); what is found is that plus the printed "
+             "sensitivity"},
+    {.name = "series", .value = "NAME", .commands = COMPARE,
+     .set = bm_set_choice, FIELD(compare.series), .choices = bm_series_names,
+     .help = "of records: what is compared: update (default), gradient, apply, pipelined, updates, "
+             "device_gradient, device_apply, device_update"},
+    {.name = "force", .commands = COMPARE, .command_line_only = 1,
+     .set = bm_set_flag, FIELD(compare.force),
+     .help = "judge records of different machines or settings all the same"},
+    {.name = "no-identical", .commands = COMPARE,
+     .set = bm_set_flag, FIELD(compare.no_identical),
+     .help = "judge a backend also where its code is the same in both"},
     {.name = "jobs", .value = "N", .letter = 'j', .commands = CHECK, .command_line_only = 1,
      .set = bm_set_number, FIELD(jobs), .low = 1, .high = 64,
      .help = "cases that run at once, each in its process (default: twice the processors, "
@@ -203,14 +224,17 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "resume", .value = "FILE", .commands = MEASURING, .command_line_only = 1,
      .set = bm_set_text, FIELD(resume),
      .help = "keep the cells that a broken run recorded, measure the others"},
+    {.name = "output", .value = "FILE", .letter = 'o', .commands = COMPARE,
+     .set = bm_set_text, FIELD(output),
+     .help = "write the record of the comparison, JSON lines, there"},
     {.name = "output", .value = "FILE", .letter = 'o', .commands = MEASURING,
      .set = bm_set_text, FIELD(output),
      .help = "the record, JSON lines (default: results/MACHINE/TIME-run.jsonl here if there is a "
              "folder results, otherwise in the state folder)"},
-    {.name = "machine", .value = "NAME", .commands = MEASURING,
+    {.name = "machine", .value = "NAME", .commands = MEASURING | COMPARE,
      .set = bm_set_folder, FIELD(machine),
      .help = "name of this machine in records (default: its CPU or GPU model)"},
-    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING,
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING | COMPARE,
      .set = bm_set_choice, FIELD(format), .choices = format_names,
      .help = "what is printed: table (default), markdown, csv, jsonl"},
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = CHECK,
@@ -222,13 +246,20 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "strict", .commands = TRAIN,
      .set = bm_set_flag, FIELD(strict),
      .help = "exit code 4 where it stays undecided whether two backends train alike"},
+    {.name = "strict", .commands = COMPARE,
+     .set = bm_set_flag, FIELD(strict),
+     .help = "exit code 4 where a verdict stays open: INCONCLUSIVE, NO BASE"},
+    {.name = "export", .value = "FORMAT=FILE", .commands = COMPARE,
+     .set = bm_set_exports, FIELD(export_to), .choices = export_names,
+     .help = "write that format, or junit or github (lines for a workflow), to a file as well; may "
+             "be repeated"},
     {.name = "export", .value = "FORMAT=FILE", .commands = MEASURING,
      .set = bm_set_exports, FIELD(export_to), .choices = format_names,
      .help = "write that format to a file as well; may be repeated"},
     {.name = "in-process", .commands = MEASURING | CHECK,
      .set = bm_set_flag, FIELD(in_process),
      .help = "load plugins here, for a debugger; such results are marked and never compared"},
-    {.name = "verbose", .letter = 'v', .commands = MEASURING | BM_COMMAND_LIST | CHECK,
+    {.name = "verbose", .letter = 'v', .commands = MEASURING | BM_COMMAND_LIST | CHECK | COMPARE,
      .set = bm_set_flag, FIELD(verbose),
      .help = "print more"},
     {.name = "help", .letter = 'h', .commands = ALL, .command_line_only = 1,
@@ -567,6 +598,8 @@ static void set_defaults(uint32_t command, struct bm_options *options) {
     options->precision = (struct bm_name_list){.count = 1, .names = {BM_PRECISION_FLOAT32}};
     (void)snprintf(options->roofline, sizeof options->roofline, "auto");
     (void)snprintf(options->format, sizeof options->format, "table");
+    options->compare.threshold = .02;
+    (void)snprintf(options->compare.series, sizeof options->compare.series, "update");
     if (command == BM_COMMAND_RUN) {
         (void)snprintf(options->preset, sizeof options->preset, "lecture");
     }

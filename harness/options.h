@@ -72,6 +72,14 @@ struct bm_train_options {
     char from[BM_PATH_SIZE]; /* state that every training starts from; empty: the seed's start */
 };
 
+/* What only `compare` takes. */
+struct bm_compare_options {
+    double threshold;          /* accepted slow-down as a share */
+    char series[BM_NAME_SIZE]; /* of records */
+    uint32_t force;            /* judge records of different machines or settings */
+    uint32_t no_identical;     /* judge also what has the same code */
+};
+
 /* One concern a field, named after its option. A list with count 0 was not given. */
 struct bm_options {
     char preset[BM_NAME_SIZE];
@@ -101,7 +109,7 @@ struct bm_options {
     char roofline[BM_NAME_SIZE];   /* auto, measure, none */
     char format[BM_NAME_SIZE];     /* table, markdown, csv, jsonl */
     struct bm_path_list export_to; /* FORMAT=FILE */
-    char filter[BM_NAME_SIZE];     /* a pattern of case names; empty: all */
+    char filter[256];              /* a pattern of names of cases or cells; empty: all */
     uint64_t jobs;                 /* cases at once; 0: the command's choice */
     uint32_t strict;
     uint32_t list;
@@ -111,6 +119,7 @@ struct bm_options {
     uint32_t help;
     char layers[BM_LAYERS_SIZE]; /* ini only: the model named `custom` */
     struct bm_train_options train;
+    struct bm_compare_options compare;
     struct bm_data_synthetic
         synthetic; /* ini only: section [synthetic]: shape, classes, train, test, seed */
 };
@@ -122,6 +131,7 @@ struct bm_options {
 #define BM_COMMAND_CHECK 8u
 #define BM_COMMAND_NEW 16u
 #define BM_COMMAND_TRAIN 32u
+#define BM_COMMAND_COMPARE 64u
 
 /* Parses argv[1..] of a command (argv[0] is the command's name): defaults, then the preset's ini
  * file, then --config, then the options. Words that are not options go to `words` (at most

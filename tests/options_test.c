@@ -276,6 +276,44 @@ static void test_preset_search(void) {
     TEST_CHECK(unlink(path) == 0 && rmdir(folder) == 0 && unsetenv("BATCHMARK_PRESETS") == 0);
 }
 
+static void check_share(const char *text, double expected) {
+    struct bm_options options;
+    struct bm_error error;
+    TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--threshold", text)) ==
+               BM_STATUS_OK);
+    TEST_CHECK_MSG(options.compare.threshold == expected, "%s: %g", text,
+                   options.compare.threshold);
+}
+
+static void test_compare(void) {
+    static const char *const bad[] = {"2", "-1%", "2%%", "%", "2 %", "nan", "101%", ""};
+    struct bm_options options;
+    struct bm_error error;
+    TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("a", "b")) == BM_STATUS_OK);
+    TEST_CHECK(options.compare.threshold == .02 && options.compare.force == 0);
+    TEST_CHECK_STR(options.compare.series, "update");
+    check_share("2%", .02);
+    check_share("0.5%", .005);
+    check_share("0.01", .01);
+    check_share("0", 0);
+    check_share("0%", 0);
+    check_share("100%", 1);
+    for (uint32_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        TEST_CHECK_MSG(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--threshold", bad[i])) ==
+                           BM_STATUS_INVALID,
+                       "%s", bad[i]);
+        TEST_CONTAINS(error.text, "--threshold: expected a share like 2% or 0.02, found");
+    }
+    TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error,
+                     ARGS("--force", "--no-identical", "--export", "junit=a.xml", "--export",
+                          "github=b", "--series", "device_apply")) == BM_STATUS_OK);
+    TEST_CHECK(options.compare.force && options.compare.no_identical);
+    TEST_CHECK(options.export_to.count == 2);
+    /* `run` has no such formats. */
+    TEST_CHECK(parse(BM_COMMAND_RUN, &options, &error, ARGS("--export", "junit=a.xml")) ==
+               BM_STATUS_INVALID);
+}
+
 static void test_help(void) {
     char *text = NULL;
     size_t size = 0;
@@ -309,6 +347,7 @@ int main(void) {
     test_lecture_and_its_replacement();
     test_quick();
     test_preset_search();
+    test_compare();
     test_help();
     return 0;
 }
