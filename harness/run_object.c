@@ -62,13 +62,8 @@ static void add_roofline(json_t *object, const struct bm_roofline *roofline) {
     json_decref(key);
 }
 
-json_t *bm_run_object(const char *command_name,
-                      const struct bm_options *options,
-                      const struct bm_dataset *dataset,
-                      const struct bm_roofline *roofline,
-                      uint32_t resumed,
-                      int argc,
-                      char **argv) {
+json_t *
+bm_run_head(const char *command_name, const struct bm_options *options, int argc, char **argv) {
     char stamp[32];
     char started[32];
     char machine[BM_NAME_SIZE];
@@ -78,15 +73,28 @@ json_t *bm_run_object(const char *command_name,
     (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
     (void)strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
     bm_environment_machine(machine, sizeof machine);
-    json_t *object = json_pack(
-        "{s:s, s:i, s:o, s:s, s:o, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o}", "kind",
-        "run", "schema", BM_RECORD_SCHEMA, "id", make_id(stamp), "started", started, "command",
-        command_line(argc, argv), "seed", (json_int_t)options->seed.values[0], "version",
-        BM_VERSION, "revision", bm_environment_revision(), "machine",
-        options->machine[0] != '\0' ? options->machine : machine, "host", bm_environment_host(),
-        "build", bm_environment_build(), "options", bm_resume_options(options), "in_process",
-        (int)options->in_process, "resumed", (int)resumed, "data", bm_run_data(options, dataset));
-    (void)json_object_set_new(object, "command_name", json_string(command_name));
+    return json_pack(
+        "{s:s, s:i, s:o, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:s}", "kind", "run", "schema",
+        BM_RECORD_SCHEMA, "id", make_id(stamp), "started", started, "command",
+        command_line(argc, argv), "version", BM_VERSION, "revision", bm_environment_revision(),
+        "machine", options->machine[0] != '\0' ? options->machine : machine, "host",
+        bm_environment_host(), "build", bm_environment_build(), "command_name", command_name);
+}
+
+json_t *bm_run_object(const char *command_name,
+                      const struct bm_options *options,
+                      const struct bm_dataset *dataset,
+                      const struct bm_roofline *roofline,
+                      uint32_t resumed,
+                      int argc,
+                      char **argv) {
+    json_t *object = bm_run_head(command_name, options, argc, argv);
+    json_t *rest =
+        json_pack("{s:I, s:o, s:b, s:b, s:o}", "seed", (json_int_t)options->seed.values[0],
+                  "options", bm_resume_options(options), "in_process", (int)options->in_process,
+                  "resumed", (int)resumed, "data", bm_run_data(options, dataset));
+    (void)json_object_update(object, rest);
+    json_decref(rest);
     add_roofline(object, roofline);
     return object;
 }

@@ -8,6 +8,10 @@
 
 #include <jansson.h>
 
+/* What the `run` object of any command says: command line, machine, build. The caller's. */
+json_t *
+bm_run_head(const char *command_name, const struct bm_options *options, int argc, char **argv);
+
 /* The `run` object, the caller's: of the command of that name. `argv` is the command's own; paths
  * in it become file names. `resumed`: goes on with an earlier record. */
 json_t *bm_run_object(const char *command_name,
