@@ -107,8 +107,7 @@ static uint32_t more_instructions(const struct bm_comparison *comparison) {
     return count;
 }
 
-/* A cell that only one of the two has, or none, was not compared. */
-static uint32_t compared_count(const struct bm_comparison *comparison) {
+uint32_t bm_comparison_compared(const struct bm_comparison *comparison) {
     return comparison->cell_count - bm_comparison_count(comparison, BM_COMPARISON_ADDED) -
            bm_comparison_count(comparison, BM_COMPARISON_SKIPPED);
 }
@@ -128,7 +127,7 @@ int bm_comparison_exit_code(const struct bm_comparison *comparison) {
             return order[i].code;
         }
     }
-    if (compared_count(comparison) == 0) {
+    if (bm_comparison_compared(comparison) == 0) {
         return BM_EXIT_NOTHING;
     }
     if (bm_comparison_count(comparison, BM_COMPARISON_REGRESSION) > 0 ||

@@ -106,6 +106,9 @@ void bm_comparison_free(struct bm_comparison *comparison);
 uint32_t bm_comparison_count(const struct bm_comparison *comparison,
                              enum bm_comparison_verdict verdict);
 
+/* How many cells were compared: not those that are new or that neither has times of. */
+uint32_t bm_comparison_compared(const struct bm_comparison *comparison);
+
 /* BM_EXIT_*: of what happened to the cells the first of refused, crashed or timed out, wrong, lost
  * or nothing compared, regression; if strict also inconclusive or without a base; else OK. */
 int bm_comparison_exit_code(const struct bm_comparison *comparison);

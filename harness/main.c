@@ -13,6 +13,8 @@ static const struct {
     {"run", "measure one update and one epoch for every backend and batch size", bm_command_run},
     {"train", "what optimizers and batch sizes reach: accuracy, updates and seconds",
      bm_command_train},
+    {"compare", "is one record slower than another? A verdict a cell, and an exit code",
+     bm_command_compare},
     {"list", "plugins, devices, presets and data sets, and why one is not there", bm_command_list},
     {"check", "does a backend keep the contract? The conformance suite, for authors",
      bm_command_check},
@@ -29,7 +31,7 @@ static void print_help(FILE *stream) {
                 "commands (each has --help):\n",
                 stream);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        (void)fprintf(stream, "  %-6s %s\n", commands[i].name, commands[i].help);
+        (void)fprintf(stream, "  %-7s %s\n", commands[i].name, commands[i].help);
     }
     (void)fputs("\nexit codes: 0 all good; 1 regression; 2 usage or bad file; 3 wrong results or a "
                 "failed check;\n"
