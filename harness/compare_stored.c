@@ -4,8 +4,10 @@
 #include "field.h"
 #include "stored_gate.h"
 #include "stored_record.h"
+#include "yuen.h"
 
 #include <fnmatch.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@
 struct pair {
     const struct bm_stored_cell *base; /* NULL: only head has it */
     const struct bm_stored_cell *head;
+    double log_ratio; /* of their times, estimated; NaN where one has too few rounds */
 };
 
 struct stored {
@@ -22,7 +25,8 @@ struct stored {
     struct bm_stored_record base;
     struct bm_stored_record head;
     uint32_t pair_count;
-    struct pair *pairs; /* [base.cell_count + head.cell_count] */
+    struct pair *pairs;                      /* [base.cell_count + head.cell_count] */
+    double controls[BM_STORED_CONTROLS_MAX]; /* of the cell that is judged */
 };
 
 /* ---- Pairs ---- */
@@ -59,6 +63,14 @@ static int has_base(const struct stored *stored, const struct bm_stored_cell *he
     return 0;
 }
 
+static double log_ratio_of(const struct bm_stored_cell *base, const struct bm_stored_cell *head) {
+    if (head == NULL || base->round_count < BM_YUEN_COUNT_MIN ||
+        head->round_count < BM_YUEN_COUNT_MIN) {
+        return (double)NAN;
+    }
+    return bm_stored_log_ratio(base->log_ns, base->round_count, head->log_ns, head->round_count);
+}
+
 static int32_t make_pairs(struct stored *stored) {
     size_t most = (size_t)stored->base.cell_count + stored->head.cell_count;
     stored->pairs = calloc(most + 1, sizeof *stored->pairs);
@@ -67,11 +79,13 @@ static int32_t make_pairs(struct stored *stored) {
     }
     for (uint32_t i = 0; i < stored->base.cell_count; i++) {
         const struct bm_stored_cell *base = &stored->base.cells[i];
-        stored->pairs[stored->pair_count++] = (struct pair){base, find_head(stored, base)};
+        const struct bm_stored_cell *head = find_head(stored, base);
+        stored->pairs[stored->pair_count++] = (struct pair){base, head, log_ratio_of(base, head)};
     }
     for (uint32_t i = 0; i < stored->head.cell_count; i++) {
-        if (!has_base(stored, &stored->head.cells[i])) {
-            stored->pairs[stored->pair_count++] = (struct pair){NULL, &stored->head.cells[i]};
+        const struct bm_stored_cell *head = &stored->head.cells[i];
+        if (!has_base(stored, head)) {
+            stored->pairs[stored->pair_count++] = (struct pair){NULL, head, NAN};
         }
     }
     return BM_STATUS_OK;
@@ -140,20 +154,34 @@ static int is_unchanged(const struct pair *pair) {
            strcmp(describe_of(pair->base), describe_of(pair->head)) == 0;
 }
 
-/* How such cells of the same device changed; none where they are judged themselves. */
-static uint32_t
-find_controls(const struct stored *stored, const struct pair *judged, double *controls) {
+/* How cells of the same device changed, all of them or those of unchanged plugins. */
+static uint32_t collect_controls(const struct stored *stored,
+                                 const struct pair *judged,
+                                 int only_unchanged,
+                                 double *controls) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < stored->pair_count && count < BM_STORED_CONTROLS_MAX; i++) {
         const struct pair *pair = &stored->pairs[i];
-        if (!stored->options->compare.no_identical && is_unchanged(pair) &&
-            strcmp(device_of(pair->head), device_of(judged->head)) == 0 &&
-            pair->base->round_count > 1 && pair->head->round_count > 1) {
-            controls[count++] = bm_stored_log_ratio(pair->base->log_ns, pair->base->round_count,
-                                                    pair->head->log_ns, pair->head->round_count);
+        if (!isnan(pair->log_ratio) && (!only_unchanged || is_unchanged(pair)) &&
+            strcmp(device_of(pair->head), device_of(judged->head)) == 0) {
+            controls[count++] = pair->log_ratio;
         }
     }
     return count;
+}
+
+/* Those of unchanged plugins are the better ones, if they are not judged themselves. */
+static void
+find_controls(struct stored *stored, const struct pair *judged, struct bm_stored_rule *rule) {
+    double *controls = stored->controls;
+    rule->controls = controls;
+    rule->are_unchanged = 1;
+    rule->control_count =
+        stored->options->compare.no_identical ? 0 : collect_controls(stored, judged, 1, controls);
+    if (rule->control_count < BM_STORED_CONTROLS_MIN) {
+        rule->are_unchanged = 0;
+        rule->control_count = collect_controls(stored, judged, 0, controls);
+    }
 }
 
 /* ---- Cells ---- */
@@ -212,13 +240,9 @@ static void judge_presence(const struct stored *stored,
 }
 
 static void
-judge_times(const struct stored *stored, const struct pair *pair, struct bm_comparison_cell *cell) {
-    double controls[BM_STORED_CONTROLS_MAX];
-    struct bm_stored_rule rule = {
-        .threshold = stored->options->compare.threshold,
-        .controls = controls,
-        .control_count = find_controls(stored, pair, controls),
-    };
+judge_times(struct stored *stored, const struct pair *pair, struct bm_comparison_cell *cell) {
+    struct bm_stored_rule rule = {.threshold = stored->options->compare.threshold};
+    find_controls(stored, pair, &rule);
     cell->base_ns = pair->base->median_ns;
     cell->head_ns = pair->head->median_ns;
     bm_stored_gate(pair->base->log_ns, pair->base->round_count, pair->head->log_ns,

@@ -62,6 +62,24 @@ inflation_of(const double *base, uint32_t base_count, const double *head, uint32
 
 /* ---- How much runs differ ---- */
 
+static double median_of(const double *values, uint32_t count) {
+    double sorted[BM_STORED_CONTROLS_MAX];
+    memcpy(sorted, values, count * sizeof *values);
+    qsort(sorted, count, sizeof *sorted, compare_doubles);
+    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+}
+
+/* 1.4826 times the median distance from the median: of normal values their standard deviation, and
+ * nothing of it comes from the few cells that changed for a reason of their own. */
+static double robust_spread_of(const double *values, uint32_t count) {
+    double distances[BM_STORED_CONTROLS_MAX];
+    double median = median_of(values, count);
+    for (uint32_t i = 0; i < count; i++) {
+        distances[i] = fabs(values[i] - median);
+    }
+    return 1.4826 * median_of(distances, count);
+}
+
 static double spread_of(const double *values, uint32_t count) {
     double mean = 0;
     double squares = 0;
@@ -84,13 +102,20 @@ static void add_error(struct bm_yuen *result, double error, double freedom) {
 }
 
 /* Whether unchanged plugins changed together, which no plugin is the cause of. */
-static int has_drifted(const struct bm_stored_rule *rule, struct bm_yuen *drift) {
-    double scratch[BM_STORED_CONTROLS_MAX];
-    BM_ASSERT(rule->control_count <= BM_STORED_CONTROLS_MAX);
+static int has_drifted(const struct bm_stored_rule *rule, const struct bm_yuen *drift) {
     double limit = fmax(log1p(rule->threshold) / 2, DRIFT_MIN);
-    bm_yuen_one(rule->controls, rule->control_count, drift, scratch);
     return bm_yuen_bound(drift, INTERVAL_LOW) > limit ||
            bm_yuen_bound(drift, INTERVAL_HIGH) < -limit;
+}
+
+/* What unchanged plugins say: their common change is no change of head, so it is an error. */
+static void add_unchanged(const struct bm_stored_rule *rule,
+                          const struct bm_yuen *drift,
+                          struct bm_yuen *result,
+                          struct bm_comparison_cell *cell) {
+    cell->aa_ratio = exp(drift->estimate);
+    cell->aa_spread = spread_of(rule->controls, rule->control_count);
+    add_error(result, hypot(cell->aa_spread, drift->estimate), rule->control_count - 1);
 }
 
 /* ---- The verdict ---- */
@@ -117,7 +142,8 @@ static void judge(const struct bm_yuen *result,
     static const char alone[] = "one run each, and no unchanged plugins that tell how runs differ: "
                                 "the plugins measured in pairs would confirm it";
     double limit = log1p(rule->threshold);
-    const char *reason = rule->control_count < BM_STORED_CONTROLS_MIN ? alone : "";
+    int is_told = rule->are_unchanged && rule->control_count >= BM_STORED_CONTROLS_MIN;
+    const char *reason = is_told ? "" : alone;
     if (bm_yuen_bound(result, 1 - LEVEL) > limit) {
         cell->verdict = BM_COMPARISON_REGRESSION;
     } else if (bm_yuen_bound(result, LEVEL) < -limit) {
@@ -155,6 +181,7 @@ void bm_stored_gate(const double *base,
     struct bm_yuen drift = {0, 0, 1};
     int is_void = 0;
     BM_ASSERT(base_count <= BM_STORED_SAMPLES_MAX && head_count <= BM_STORED_SAMPLES_MAX);
+    BM_ASSERT(rule->control_count <= BM_STORED_CONTROLS_MAX);
     cell->sets = base_count < head_count ? base_count : head_count;
     if (cell->sets < BM_YUEN_COUNT_MIN) {
         cell->verdict = BM_COMPARISON_INCONCLUSIVE;
@@ -165,11 +192,13 @@ void bm_stored_gate(const double *base,
     }
     bm_yuen_two(base, base_count, head, head_count, &result, scratch);
     result.error *= inflation_of(base, base_count, head, head_count);
-    if (rule->control_count >= BM_STORED_CONTROLS_MIN) {
+    if (rule->control_count >= BM_STORED_CONTROLS_MIN && rule->are_unchanged) {
+        bm_yuen_one(rule->controls, rule->control_count, &drift, scratch);
         is_void = has_drifted(rule, &drift);
-        cell->aa_ratio = exp(drift.estimate);
-        cell->aa_spread = spread_of(rule->controls, rule->control_count);
-        add_error(&result, hypot(cell->aa_spread, drift.estimate), rule->control_count - 1);
+        add_unchanged(rule, &drift, &result, cell);
+    } else if (rule->control_count >= BM_STORED_CONTROLS_MIN) {
+        add_error(&result, robust_spread_of(rule->controls, rule->control_count),
+                  rule->control_count - 1);
     }
     fill_figures(&result, rule, cell);
     judge(&result, rule, cell);

@@ -4,22 +4,24 @@
  *
  * Records were not measured in pairs, so their intervals are made wider twice: rounds that follow
  * each other are alike, which the correlation of neighbours tells, and one run differs from the
- * next, which cells of unchanged plugins tell where the records have some. What both miss is why
- * nothing is a regression before a one-sided bound of 99.5 % says so.
+ * next. How much, cells of unchanged plugins tell, which changed by nothing else; without them, how
+ * unlike the changes of all cells are, most of which are taken to have none of their own. What both
+ * miss is why nothing is a regression before a one-sided bound of 99.5 % says so.
  */
 #ifndef BM_STORED_GATE_H
 #define BM_STORED_GATE_H
 
 #include "comparison.h"
 
-/* Fewer cells of unchanged plugins tell nothing of how runs differ; more are not needed. */
+/* Fewer cells tell nothing of how runs differ; more are not needed. */
 #define BM_STORED_CONTROLS_MIN 3u
 #define BM_STORED_CONTROLS_MAX 256u
 
 struct bm_stored_rule {
     double threshold;       /* accepted slow-down as a share */
-    const double *controls; /* [control_count] logarithms of head / base of unchanged plugins */
+    const double *controls; /* [control_count] logarithms of head / base of other cells */
     uint32_t control_count;
+    uint32_t are_unchanged; /* those are of unchanged plugins, otherwise of all */
 };
 
 /* Sets verdict, reason, ratio, interval, p, sensitivity, sets, aa_ratio and aa_spread of `cell`.
