@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is above is not known at all. */
+#define PERCENT_MAX 1000.0
+
 /* Appends as far as there is room. */
 static void append(char *text, uint32_t capacity, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -24,6 +27,10 @@ void bm_comparison_percent(double share, int sign, char *text, uint32_t capacity
     int digits = size < 0.995 ? 2 : size < 9.95 ? 1 : 0;
     if (!isfinite(share)) {
         (void)snprintf(text, capacity, "-");
+        return;
+    }
+    if (size >= PERCENT_MAX) {
+        (void)snprintf(text, capacity, "> %.0f %%", PERCENT_MAX);
         return;
     }
     const char *before = size < 0.005 ? "" : share < 0 ? "-" : sign ? "+" : "";

@@ -7,7 +7,8 @@
 
 #define BM_COMPARISON_WORDS_SIZE 2048
 
-/* A share as "0.52 %", "1.5 %", "12 %"; with `sign` a gain has its plus. Not finite: "-". */
+/* A share as "0.52 %", "1.5 %", "12 %"; with `sign` a gain has its plus. "> 1000 %" from there on;
+ * not finite: "-". */
 void bm_comparison_percent(double share, int sign, char *text, uint32_t capacity);
 
 /* How much slower head is: "+2.1 % (+1.0 % to +3.2 %)"; "-" where that is unknown. */

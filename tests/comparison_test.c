@@ -238,6 +238,8 @@ static void test_percent(void) {
     check_percent(.0996, 0, "10 %");
     check_percent(2.2, 1, "+220 %");
     check_percent(-.00001, 1, "0.00 %");
+    check_percent(9.99, 1, "+999 %");
+    check_percent(12, 1, "> 1000 %");
     check_percent(NAN, 1, "-");
 }
 
