@@ -257,6 +257,7 @@ static void fill_identity(const struct stored *stored,
                           const struct pair *pair,
                           struct bm_comparison_cell *cell) {
     const struct bm_stored_cell *one = pair->head != NULL ? pair->head : pair->base;
+    BM_ASSERT(one != NULL);
     bm_stored_name(one->object, cell->name, sizeof cell->name);
     (void)snprintf(cell->backend, sizeof cell->backend, "%s", label_of(one));
     (void)snprintf(cell->device, sizeof cell->device, "%s%s", device_of(one),

@@ -108,10 +108,10 @@ void bm_comparison_choices(const struct bm_comparison_cell *cell, char *text, ui
 void bm_comparison_instructions_words(const struct bm_comparison_instructions *instructions,
                                       char *text,
                                       uint32_t capacity) {
-    char change[32];
-    char accepted[32];
     text[0] = '\0';
     if (instructions->is_known) {
+        char change[32];
+        char accepted[32];
         bm_comparison_percent(instructions->ratio - 1, 1, change, sizeof change);
         bm_comparison_percent(instructions->threshold, 0, accepted, sizeof accepted);
         append(text, capacity, "instructions of one update %.0f, now %.0f: %s, %s accepted (%s)",
@@ -122,19 +122,19 @@ void bm_comparison_instructions_words(const struct bm_comparison_instructions *i
 }
 
 static void append_figures(const struct bm_comparison_cell *cell, char *text, uint32_t capacity) {
-    char change[96];
-    char times[2][32];
-    char share[32];
     if (cell->ratio > 0) {
+        char change[96];
         bm_comparison_change(cell, change, sizeof change);
         append(text, capacity, " %s", change);
     }
     if (cell->base_ns > 0 && cell->head_ns > 0) {
+        char times[2][32];
         bm_table_time(cell->base_ns, times[0], sizeof times[0]);
         bm_table_time(cell->head_ns, times[1], sizeof times[1]);
         append(text, capacity, ", an update took %s, now %s", times[0], times[1]);
     }
     if (isfinite(cell->sensitivity)) {
+        char share[32];
         bm_comparison_percent(cell->sensitivity, 0, share, sizeof share);
         append(text, capacity, "; would find a slow-down of %s", share);
     }

@@ -72,7 +72,7 @@ static double median_of(const double *values, uint32_t count) {
 /* 1.4826 times the median distance from the median: of normal values their standard deviation, and
  * nothing of it comes from the few cells that changed for a reason of their own. */
 static double robust_spread_of(const double *values, uint32_t count) {
-    double distances[BM_STORED_CONTROLS_MAX];
+    double distances[BM_STORED_CONTROLS_MAX] = {0};
     double median = median_of(values, count);
     for (uint32_t i = 0; i < count; i++) {
         distances[i] = fabs(values[i] - median);
@@ -122,7 +122,7 @@ static void add_unchanged(const struct bm_stored_rule *rule,
 
 static void explain_drift(const struct bm_yuen *drift, uint32_t count, char *text, size_t size) {
     char share[32];
-    bm_comparison_percent(exp(drift->estimate) - 1, 1, share, sizeof share);
+    bm_comparison_percent(expm1(drift->estimate), 1, share, sizeof share);
     (void)snprintf(text, size,
                    "the %u cells of unchanged plugins on this device changed by %s: it is the "
                    "machine that differs",
@@ -167,7 +167,7 @@ static void fill_figures(const struct bm_yuen *result,
     cell->low = exp(bm_yuen_bound(result, INTERVAL_LOW));
     cell->high = exp(bm_yuen_bound(result, INTERVAL_HIGH));
     cell->p = bm_yuen_p_above(result, limit);
-    cell->sensitivity = exp(limit + bm_yuen_sensitivity(result, LEVEL, POWER)) - 1;
+    cell->sensitivity = expm1(limit + bm_yuen_sensitivity(result, LEVEL, POWER));
 }
 
 void bm_stored_gate(const double *base,
