@@ -1,5 +1,7 @@
 #include "conform_report.h"
 
+#include "xml_text.h"
+
 #include <string.h>
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -107,36 +109,14 @@ void bm_conform_report_line(const json_t *object, int whole, FILE *stream) {
 
 /* ---- JUnit, as the schema of Jenkins and GitLab has it ---- */
 
-static void print_escaped(const char *text, FILE *stream) {
-    for (; *text != '\0'; text++) {
-        switch (*text) {
-        case '&':
-            (void)fputs("&amp;", stream);
-            break;
-        case '<':
-            (void)fputs("&lt;", stream);
-            break;
-        case '>':
-            (void)fputs("&gt;", stream);
-            break;
-        case '"':
-            (void)fputs("&quot;", stream);
-            break;
-        default:
-            /* XML 1.0 has no other control characters. */
-            (void)fputc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, stream);
-        }
-    }
-}
-
 /* An element that says why; `tag` NULL: nothing to say. */
 static void print_reason(const char *tag, const json_t *object, FILE *stream) {
     if (tag != NULL) {
         (void)fprintf(stream, "      <%s message=\"", tag);
-        print_escaped(text_of(object, "reason"), stream);
+        bm_xml_text_print(text_of(object, "reason"), stream);
         (void)fprintf(stream, "\">");
         if (strcmp(tag, "skipped") != 0) {
-            print_escaped(text_of(object, "repro"), stream);
+            bm_xml_text_print(text_of(object, "repro"), stream);
         }
         (void)fprintf(stream, "</%s>\n", tag);
     }
