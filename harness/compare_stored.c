@@ -85,7 +85,7 @@ static int32_t make_pairs(struct stored *stored) {
     for (uint32_t i = 0; i < stored->head.cell_count; i++) {
         const struct bm_stored_cell *head = &stored->head.cells[i];
         if (!has_base(stored, head)) {
-            stored->pairs[stored->pair_count++] = (struct pair){NULL, head, NAN};
+            stored->pairs[stored->pair_count++] = (struct pair){NULL, head, (double)NAN};
         }
     }
     return BM_STATUS_OK;

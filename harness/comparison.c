@@ -53,10 +53,10 @@ struct bm_comparison_cell *bm_comparison_add(struct bm_comparison *comparison) {
     struct bm_comparison_cell *cell = &cells[comparison->cell_count++];
     memset(cell, 0, sizeof *cell);
     cell->verdict = BM_COMPARISON_ERROR;
-    cell->p = NAN;
-    cell->sensitivity = NAN;
-    cell->aa_ratio = NAN;
-    cell->aa_spread = NAN;
+    cell->p = (double)NAN;
+    cell->sensitivity = (double)NAN;
+    cell->aa_ratio = (double)NAN;
+    cell->aa_spread = (double)NAN;
     return cell;
 }
 
@@ -318,11 +318,11 @@ static void read_cell(struct reader *reader, struct bm_comparison_cell *cell) {
     cell->ratio = read_number(reader, "ratio", 0);
     cell->low = read_number(reader, "low", 0);
     cell->high = read_number(reader, "high", 0);
-    cell->p = read_number(reader, "p", NAN);
-    cell->sensitivity = read_number(reader, "sensitivity", NAN);
+    cell->p = read_number(reader, "p", (double)NAN);
+    cell->sensitivity = read_number(reader, "sensitivity", (double)NAN);
     cell->sets = (uint32_t)read_whole(reader, "sets", UINT32_MAX);
-    cell->aa_ratio = read_number(reader, "aa_ratio", NAN);
-    cell->aa_spread = read_number(reader, "aa_spread", NAN);
+    cell->aa_ratio = read_number(reader, "aa_ratio", (double)NAN);
+    cell->aa_spread = read_number(reader, "aa_spread", (double)NAN);
     cell->base_ns = read_number(reader, "base_ns", 0);
     cell->head_ns = read_number(reader, "head_ns", 0);
     cell->seconds = read_number(reader, "seconds", 0);
@@ -357,7 +357,7 @@ read_head(const json_t *object, struct bm_comparison *comparison, struct bm_erro
     comparison->head_name = bm_field_text(object, "head");
     comparison->is_stored = json_is_true(json_object_get(object, "stored"));
     comparison->is_strict = json_is_true(json_object_get(object, "strict"));
-    comparison->threshold = read_number(&reader, "threshold", NAN);
+    comparison->threshold = read_number(&reader, "threshold", (double)NAN);
     if (!isfinite(comparison->threshold)) {
         return bm_fail(error, BM_STATUS_INVALID, "comparison object: damaged field threshold");
     }

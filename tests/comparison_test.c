@@ -240,7 +240,7 @@ static void test_percent(void) {
     check_percent(-.00001, 1, "0.00 %");
     check_percent(9.99, 1, "+999 %");
     check_percent(12, 1, "> 1000 %");
-    check_percent(NAN, 1, "-");
+    check_percent((double)NAN, 1, "-");
 }
 
 static char *print(const struct bm_comparison *comparison, uint32_t format, uint32_t verbose) {
