@@ -6,7 +6,6 @@
 #include "stored_record.h"
 #include "yuen.h"
 
-#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,20 +277,13 @@ static void fill_identity(const struct stored *stored,
                   pair->head == NULL ? "" : sha256_of(pair->head));
 }
 
-static int is_wanted(const struct stored *stored, const struct bm_comparison_cell *cell) {
-    char name[sizeof cell->backend + sizeof cell->name + 2];
-    (void)snprintf(name, sizeof name, "%s, %s", cell->backend, cell->name);
-    return stored->options->filter[0] == '\0' ||
-           fnmatch(stored->options->filter, name, FNM_EXTMATCH) == 0;
-}
-
 static int32_t judge_pair(struct stored *stored, const struct pair *pair) {
     struct bm_comparison_cell *cell = bm_comparison_add(stored->comparison);
     if (cell == NULL) {
         return bm_fail(stored->error, BM_STATUS_NO_MEMORY, "compare: no memory");
     }
     fill_identity(stored, pair, cell);
-    if (!is_wanted(stored, cell)) {
+    if (!bm_comparison_is_wanted(cell, stored->options->filter)) {
         json_decref(cell->details);
         stored->comparison->cell_count--;
     } else if (has_times(pair)) {
@@ -366,6 +358,7 @@ int32_t bm_compare_stored(const char *base_path,
     if (status == BM_STATUS_OK) {
         comparison->base_name = stored.base.name;
         comparison->head_name = stored.head.name;
+        comparison->series = options->compare.series;
         comparison->is_stored = 1;
         comparison->is_strict = options->strict;
         comparison->threshold = options->compare.threshold;

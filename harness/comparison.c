@@ -4,7 +4,9 @@
 #include "field.h"
 #include "record.h"
 
+#include <fnmatch.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +91,12 @@ void bm_comparison_free(struct bm_comparison *comparison) {
 }
 
 /* ---- The whole ---- */
+
+int bm_comparison_is_wanted(const struct bm_comparison_cell *cell, const char *pattern) {
+    char name[sizeof cell->backend + sizeof cell->name + 2];
+    (void)snprintf(name, sizeof name, "%s, %s", cell->backend, cell->name);
+    return pattern[0] == '\0' || fnmatch(pattern, name, FNM_EXTMATCH) == 0;
+}
 
 uint32_t bm_comparison_count(const struct bm_comparison *comparison,
                              enum bm_comparison_verdict verdict) {
@@ -207,11 +215,13 @@ static json_t *differences_json(const struct bm_comparison *comparison) {
 }
 
 json_t *bm_comparison_head_json(const struct bm_comparison *comparison) {
-    return json_pack("{s:s, s:i, s:o, s:o, s:b, s:b, s:f, s:o}", "kind", "comparison", "schema",
-                     BM_RECORD_SCHEMA, "base", text_json(comparison->base_name), "head",
-                     text_json(comparison->head_name), "stored", (int)comparison->is_stored,
-                     "strict", (int)comparison->is_strict, "threshold", comparison->threshold,
-                     "differences", differences_json(comparison));
+    const char *series = comparison->series == NULL ? "update" : comparison->series;
+    return json_pack("{s:s, s:i, s:s, s:o, s:o, s:b, s:b, s:f, s:o}", "kind", "comparison",
+                     "schema", BM_RECORD_SCHEMA, "series", series, "base",
+                     text_json(comparison->base_name), "head", text_json(comparison->head_name),
+                     "stored", (int)comparison->is_stored, "strict", (int)comparison->is_strict,
+                     "threshold", comparison->threshold, "differences",
+                     differences_json(comparison));
 }
 
 json_t *bm_comparison_json(const struct bm_comparison *comparison) {
@@ -355,6 +365,7 @@ read_head(const json_t *object, struct bm_comparison *comparison, struct bm_erro
     int32_t status = BM_STATUS_OK;
     comparison->base_name = bm_field_text(object, "base");
     comparison->head_name = bm_field_text(object, "head");
+    comparison->series = json_string_value(json_object_get(object, "series"));
     comparison->is_stored = json_is_true(json_object_get(object, "stored"));
     comparison->is_strict = json_is_true(json_object_get(object, "strict"));
     comparison->threshold = read_number(&reader, "threshold", (double)NAN);

@@ -75,6 +75,7 @@ struct bm_comparison_difference {
 
 struct bm_comparison {
     const char *base_name, *head_name; /* file names, no folders; not owned */
+    const char *series;                /* what was timed; not owned, NULL: "update" */
     uint32_t is_stored;                /* records, not measured now */
     uint32_t is_strict;                /* what stays open counts as a failure */
     double threshold;                  /* accepted slow-down as a share */
@@ -101,6 +102,10 @@ int32_t bm_comparison_differ(struct bm_comparison *comparison,
                              struct bm_error *error);
 
 void bm_comparison_free(struct bm_comparison *comparison);
+
+/* Whether the name of a cell, "avx2, mlp, fashion-mnist, momentum, batch 100, 2 threads, float32",
+ * matches a pattern of --filter; an empty one takes all. */
+int bm_comparison_is_wanted(const struct bm_comparison_cell *cell, const char *pattern);
 
 /* How many cells have this verdict. */
 uint32_t bm_comparison_count(const struct bm_comparison *comparison,

@@ -90,6 +90,9 @@ static void print_block(const struct printer *printer, const char *name) {
     for (uint32_t i = 0; i < grid.columns; i++) {
         bm_grid_set(&grid, 0, i, "%s", heading[i]);
     }
+    if (comparison->series != NULL && strcmp(comparison->series, "update") != 0) {
+        bm_grid_set(&grid, 0, 0, "%s", comparison->series);
+    }
     uint32_t row = 1;
     for (uint32_t i = 0; i < comparison->cell_count; i++) {
         if (is_in_case(&comparison->cells[i], name)) {

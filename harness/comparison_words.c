@@ -131,7 +131,7 @@ static void append_figures(const struct bm_comparison_cell *cell, char *text, ui
         char times[2][32];
         bm_table_time(cell->base_ns, times[0], sizeof times[0]);
         bm_table_time(cell->head_ns, times[1], sizeof times[1]);
-        append(text, capacity, ", an update took %s, now %s", times[0], times[1]);
+        append(text, capacity, ", %s then, %s now", times[0], times[1]);
     }
     if (isfinite(cell->sensitivity)) {
         char share[32];

@@ -108,6 +108,7 @@ has out '10 % accepted'
 # Another series of the same cells did not change.
 expect 0 base.jsonl head.jsonl --series gradient --no-identical
 has out '6 PASS'
+verdict gradient verdict
 expect 5 base.jsonl head.jsonl --series updates
 has out 'SKIPPED: head: no series updates'
 has err 'nothing compared: no cell has times in both records'

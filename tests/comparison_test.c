@@ -107,6 +107,17 @@ static void test_instructions_count(void) {
     bm_comparison_free(&comparison);
 }
 
+static void test_filter(void) {
+    struct bm_comparison comparison = {0};
+    const struct bm_comparison_cell *cell = add(&comparison, BM_COMPARISON_PASS);
+    TEST_CHECK(bm_comparison_is_wanted(cell, ""));
+    TEST_CHECK(bm_comparison_is_wanted(cell, "avx2, mlp, mnist, *"));
+    TEST_CHECK(bm_comparison_is_wanted(cell, "@(avx2|scalar), *, batch 100, *"));
+    TEST_CHECK(!bm_comparison_is_wanted(cell, "avx2, *, batch 10, *"));
+    TEST_CHECK(!bm_comparison_is_wanted(cell, "avx2"));
+    bm_comparison_free(&comparison);
+}
+
 /* ---- Records ---- */
 
 static void fill(struct bm_comparison *comparison) {
@@ -322,6 +333,7 @@ int main(void) {
     test_exit_codes();
     test_exit_code_priority();
     test_instructions_count();
+    test_filter();
     test_round_trip();
     test_damaged_objects();
     test_foreign_text();
