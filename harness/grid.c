@@ -7,6 +7,7 @@
 int bm_grid_init(struct bm_grid *grid, uint32_t rows, uint32_t columns) {
     grid->rows = rows;
     grid->columns = columns;
+    grid->ends_in_prose = 0;
     grid->text = calloc((size_t)rows * columns, sizeof *grid->text);
     return grid->text == NULL ? -1 : 0;
 }
@@ -63,6 +64,10 @@ static uint32_t column_width(const struct bm_grid *grid, uint32_t column) {
     return widest;
 }
 
+static int is_prose(const struct bm_grid *grid, uint32_t column) {
+    return grid->ends_in_prose && column > 0 && column + 1 == grid->columns;
+}
+
 static void pad(uint32_t count, FILE *stream) {
     for (uint32_t i = 0; i < count; i++) {
         (void)fputc(' ', stream);
@@ -78,7 +83,7 @@ void bm_grid_print_text(const struct bm_grid *grid, FILE *stream) {
                 (void)fputs(text, stream);
                 pad(grid->columns > 1 ? gap : 0, stream);
             } else {
-                pad(gap + 3, stream);
+                pad(is_prose(grid, column) ? 3 : gap + 3, stream);
                 (void)fputs(text, stream);
             }
         }
@@ -105,7 +110,7 @@ void bm_grid_print_markdown(const struct bm_grid *grid, FILE *stream) {
         }
         (void)fputs("|\n", stream);
         for (uint32_t column = 0; row == 0 && column < grid->columns; column++) {
-            (void)fputs(column == 0 ? "|---" : "|--:", stream);
+            (void)fputs(column == 0 || is_prose(grid, column) ? "|---" : "|--:", stream);
         }
         if (row == 0) {
             (void)fputs("|\n", stream);

@@ -8,7 +8,8 @@
 struct bm_grid {
     uint32_t rows;
     uint32_t columns;
-    char **text; /* [rows][columns], NULL is empty */
+    char **text;            /* [rows][columns], NULL is empty */
+    uint32_t ends_in_prose; /* the last column holds sentences: to the left too */
 };
 
 /* 0, or -1 without memory. */
@@ -20,7 +21,8 @@ void bm_grid_deinit(struct bm_grid *grid);
 void bm_grid_set(struct bm_grid *grid, uint32_t row, uint32_t column, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The first column to the left, the others to the right; widths are counted in characters of UTF-8.
+/* The first column to the left, the others to the right (see ends_in_prose); widths are counted in
+ * characters of UTF-8.
  */
 void bm_grid_print_text(const struct bm_grid *grid, FILE *stream);
 void bm_grid_print_markdown(const struct bm_grid *grid, FILE *stream);
