@@ -16,8 +16,10 @@
 #define CHECK BM_COMMAND_CHECK
 #define TRAIN BM_COMMAND_TRAIN
 #define COMPARE BM_COMMAND_COMPARE
+#define HISTORY BM_COMMAND_HISTORY
 #define MEASURING (RUN | TRAIN)
-#define ALL (MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW | COMPARE)
+#define ALL                                                                                        \
+    (MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW | COMPARE | HISTORY)
 #define BATCH_MAX (UINT64_C(1) << 31)
 #define COUNT_MAX (UINT64_C(1) << 40)
 #define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
@@ -43,12 +45,19 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
              "its name or UUID (default: all found, software devices left out; train takes the fastest of "
              "them)"},
+    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = HISTORY,
+     .set = bm_set_backends, FIELD(backend),
+     .help = "only these backends, or backend:device, its number or part of its name (default: all "
+             "that compute)"},
     {.name = "plugin", .value = "FILE", .commands = MEASURING | BM_COMMAND_LIST,
      .set = bm_set_paths, FIELD(plugin),
      .help = "one more plugin, a shared object bm_NAME.so; may be repeated"},
     {.name = "model", .value = "NAMES", .letter = 'm', .commands = MEASURING,
      .set = bm_set_names, FIELD(model), .choices = bm_model_names, .extra_choice = "custom",
      .help = "mlp, f1, c1, c2, f2, or custom: the network of --layers, or of `layers = ...` in an ini file"},
+    {.name = "model", .value = "NAMES", .letter = 'm', .commands = HISTORY,
+     .set = bm_set_names, FIELD(model),
+     .help = "only these models (default: all)"},
     {.name = "layers", .value = "TEXT", .commands = MEASURING, .command_line_only = 1,
      .set = bm_set_text, FIELD(layers),
      .help = "the network of --model custom: \"dense 512, batchnorm, relu, dense 10\""},
@@ -65,6 +74,19 @@ const struct bm_option_spec bm_option_table[] = {
      .set = bm_set_numbers, FIELD(batch), .low = 1, .high = BATCH_MAX,
      .help = "batch sizes: 1,10,100 or 1-5 or 1-1024*2; one above the number of images means all "
              "of them"},
+    {.name = "batch", .value = "LIST", .letter = 'B', .commands = HISTORY,
+     .set = bm_set_numbers, FIELD(batch), .low = 1, .high = BATCH_MAX,
+     .help = "only these batch sizes (default: all)"},
+    {.name = "series", .value = "NAME", .commands = HISTORY,
+     .set = bm_set_choice, FIELD(series), .choices = bm_series_names, .extra_choice = "epoch",
+     .help = "what is looked at: update (default), gradient, apply, pipelined, updates, "
+             "device_gradient, device_apply, device_update, or measured epochs"},
+    {.name = "since", .value = "N", .commands = HISTORY,
+     .set = bm_set_number, FIELD(since), .low = 1, .high = COUNT_MAX,
+     .help = "only the last N runs of each cell (default: all)"},
+    {.name = "threshold", .value = "PERCENT", .commands = HISTORY,
+     .set = bm_set_share, FIELD(threshold),
+     .help = "smallest change of the time that is told (default: 2%)"},
     {.name = "filter", .value = "GLOB", .commands = CHECK, .command_line_only = 1,
      .set = bm_set_text, FIELD(filter),
      .help = "only the cases whose names match: 'memory.*', '@(calls|refusals).*'"},
@@ -234,7 +256,7 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "machine", .value = "NAME", .commands = MEASURING | COMPARE,
      .set = bm_set_folder, FIELD(machine),
      .help = "name of this machine in records (default: its CPU or GPU model)"},
-    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING | COMPARE,
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING | COMPARE | HISTORY,
      .set = bm_set_choice, FIELD(format), .choices = format_names,
      .help = "what is printed: table (default), markdown, csv, jsonl"},
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = CHECK,
@@ -243,6 +265,10 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "strict", .commands = CHECK,
      .set = bm_set_flag, FIELD(strict),
      .help = "properties that do not hold are failures"},
+    {.name = "strict", .commands = HISTORY,
+     .set = bm_set_flag, FIELD(strict),
+     .help = "exit code 1 if the last change of some cell made it slower; with --since, the last among "
+             "those runs"},
     {.name = "strict", .commands = TRAIN,
      .set = bm_set_flag, FIELD(strict),
      .help = "exit code 4 where it stays undecided whether two backends train alike"},
@@ -253,7 +279,7 @@ const struct bm_option_spec bm_option_table[] = {
      .set = bm_set_exports, FIELD(export_to), .choices = export_names,
      .help = "write that format, or junit or github (lines for a workflow), to a file as well; may "
              "be repeated"},
-    {.name = "export", .value = "FORMAT=FILE", .commands = MEASURING,
+    {.name = "export", .value = "FORMAT=FILE", .commands = MEASURING | HISTORY,
      .set = bm_set_exports, FIELD(export_to), .choices = format_names,
      .help = "write that format to a file as well; may be repeated"},
     {.name = "in-process", .commands = MEASURING | CHECK,
@@ -597,6 +623,8 @@ static void set_defaults(uint32_t command, struct bm_options *options) {
     options->seed = (struct bm_number_list){.count = 1, .values = {1}};
     options->precision = (struct bm_name_list){.count = 1, .names = {BM_PRECISION_FLOAT32}};
     (void)snprintf(options->roofline, sizeof options->roofline, "auto");
+    options->threshold = 0.02;
+    (void)snprintf(options->series, sizeof options->series, "update");
     (void)snprintf(options->format, sizeof options->format, "table");
     options->compare.threshold = .02;
     (void)snprintf(options->compare.series, sizeof options->compare.series, "update");

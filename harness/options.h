@@ -112,6 +112,9 @@ struct bm_options {
     char filter[256];              /* a pattern of names of cases or cells; empty: all */
     uint64_t jobs;                 /* cases at once; 0: the command's choice */
     uint32_t strict;
+    char series[32];  /* of a cell: gradient, ..., epoch */
+    uint64_t since;   /* newest runs of a cell; 0: all */
+    double threshold; /* smallest change that counts, a fraction */
     uint32_t list;
     char prefix[BM_PATH_SIZE];
     uint32_t in_process;
@@ -132,6 +135,7 @@ struct bm_options {
 #define BM_COMMAND_NEW 16u
 #define BM_COMMAND_TRAIN 32u
 #define BM_COMMAND_COMPARE 64u
+#define BM_COMMAND_HISTORY 128u
 
 /* Parses argv[1..] of a command (argv[0] is the command's name): defaults, then the preset's ini
  * file, then --config, then the options. Words that are not options go to `words` (at most

@@ -210,6 +210,29 @@ static void test_commands_have_their_options(void) {
     TEST_CHECK(options.plugin.count == 1 && options.verbose == 1);
 }
 
+static void test_history(void) {
+    struct bm_options options;
+    struct bm_error error;
+    TEST_CHECK(parse(BM_COMMAND_HISTORY, &options, &error, ARGS("x")) == BM_STATUS_OK);
+    TEST_CHECK(word_count == 1 && options.since == 0 && options.threshold == 0.02);
+    TEST_CHECK_STR(options.series, "update");
+    TEST_CHECK_STR(options.preset, "");
+    TEST_CHECK(parse(BM_COMMAND_HISTORY, &options, &error,
+                     ARGS("x", "--threshold", "0.5%", "--since=9", "--series", "epoch", "--model",
+                          "mine")) == BM_STATUS_OK);
+    TEST_CHECK(options.threshold == 0.005 && options.since == 9);
+    TEST_CHECK_STR(options.series, "epoch");
+    TEST_CHECK(parse(BM_COMMAND_HISTORY, &options, &error, ARGS("x", "--threshold", "0%")) == 0);
+    TEST_CHECK(options.threshold == 0);
+    const char *bad[] = {"2", "100%", "-1%", "%", "", "2%x", "2 %", "nan%", "1e999%"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        TEST_CHECK_MSG(parse(BM_COMMAND_HISTORY, &options, &error,
+                             ARGS("x", "--threshold", bad[i])) == BM_STATUS_INVALID,
+                       "%s", bad[i]);
+        TEST_CONTAINS(error.text, "--threshold: expected a percentage from 0% to below 100%");
+    }
+}
+
 static void test_backend_options(void) {
     struct bm_options options = good(ARGS("--option", "avx2.tile=6x16", "--option",
                                           "vulkan.queue=a.b=c", "--option", "avx2.tile=4"));
@@ -343,6 +366,7 @@ int main(void) {
     test_syntax();
     test_bad_syntax();
     test_commands_have_their_options();
+    test_history();
     test_backend_options();
     test_lecture_and_its_replacement();
     test_quick();
