@@ -4,6 +4,7 @@
 #include "comparison_table.h"
 #include "error.h"
 #include "field.h"
+#include "history_table.h"
 #include "table.h"
 #include "train_table.h"
 
@@ -56,6 +57,10 @@ static int32_t print_comparison(const json_t *objects,
     return status;
 }
 
+static int is_history(const json_t *objects) {
+    return bm_field_is_kind(json_array_get(objects, 0), "history");
+}
+
 int32_t bm_output_print(const json_t *objects,
                         const char *format,
                         uint32_t verbose,
@@ -70,6 +75,8 @@ int32_t bm_output_print(const json_t *objects,
         if (status != BM_STATUS_OK) {
             return status;
         }
+    } else if (is_history(objects)) {
+        bm_history_table_print(objects, (uint32_t)bm_table_format(format), stream);
     } else if (is_training(objects)) {
         bm_train_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
     } else {
