@@ -15,6 +15,8 @@ static const struct {
      bm_command_train},
     {"compare", "is one record slower than another? A verdict a cell, and an exit code",
      bm_command_compare},
+    {"history", "the trend of every cell over stored runs, and which commits changed it",
+     bm_command_history},
     {"list", "plugins, devices, presets and data sets, and why one is not there", bm_command_list},
     {"check", "does a backend keep the contract? The conformance suite, for authors",
      bm_command_check},
