@@ -258,16 +258,16 @@ static void test_epoch(void) {
 
 /* A training of single images evaluates in larger slices; what is timed has no room to spare. */
 static void test_evaluates(void) {
-    struct bm_test_bench_spec spec = {.layers = "dense 4",
-                                      .input = {1, 3, 3},
-                                      .image_count = IMAGES,
-                                      .optimizer = BM_OPTIMIZER_SGD,
-                                      .batch = 1};
-    for (spec.evaluates = 0; spec.evaluates < 2; spec.evaluates++) {
-        struct bm_test_bench *test = bm_test_bench_create(base, &spec);
+    struct bm_test_bench_spec single = {.layers = "dense 4",
+                                        .input = {1, 3, 3},
+                                        .image_count = IMAGES,
+                                        .optimizer = BM_OPTIMIZER_SGD,
+                                        .batch = 1};
+    for (single.evaluates = 0; single.evaluates < 2; single.evaluates++) {
+        struct bm_test_bench *test = bm_test_bench_create(base, &single);
         double loss = 0;
         uint64_t correct = 0;
-        TEST_CHECK(test->bench.problem.batch_max == (spec.evaluates ? 256 : 1));
+        TEST_CHECK(test->bench.problem.batch_max == (single.evaluates ? 256 : 1));
         TEST_CHECK(bm_bench_update(&test->bench, &test->error) == BM_STATUS_OK);
         TEST_CHECK(bm_bench_evaluate(&test->bench, BM_SPLIT_TEST, &loss, &correct, &test->error) ==
                    BM_STATUS_OK);
