@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <link.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -366,6 +367,26 @@ static int has_device(void) {
     return WEXITSTATUS(state) == 0;
 }
 
+static int count_object(struct dl_phdr_info *info, size_t size, void *context) {
+    uint32_t *count = context;
+    (void)info;
+    (void)size;
+    (*count)++;
+    return 0;
+}
+
+/* Some drivers cannot be loaded often: what a session has loaded stays. */
+static void test_driver_stays(struct bm_test_session *test) {
+    uint32_t during = 0;
+    uint32_t after = 0;
+    open_session(test);
+    (void)dl_iterate_phdr(count_object, &during);
+    destroy(test);
+    (void)dl_iterate_phdr(count_object, &after);
+    TEST_CHECK_MSG(after == during, "%u objects loaded while a session lives, %u after", during,
+                   after);
+}
+
 int main(void) {
     open_faults();
     if (!has_device()) {
@@ -374,6 +395,7 @@ int main(void) {
     test_stuck_apart();
     struct bm_test_session *test = open_test();
     TEST_CHECK_MSG(faults.live() == 0, "%lld objects are left", (long long)faults.live());
+    test_driver_stays(test);
     test_all_lost(test);
     test_all_fail(test, "device-memory", step_of(13));
     test_all_fail(test, "lost", 7 * step_of(13));

@@ -1,6 +1,8 @@
 /* Opening an instance, with or without the validation layer. */
 #include "instance.h"
 
+#include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +87,55 @@ int32_t bm_vulkan_check_messages(const struct bm_vulkan_instance *instance,
                        count, instance->messages->first);
 }
 
+/* ---- Drivers ---- */
+
+/* With its last instance the loader unloads the drivers. NVIDIA's cannot be loaded again often: its
+ * thread-local data take room of which a process has little and never gets back, and the tenth
+ * session of a process found no driver. So what an instance has loaded stays. */
+
+#define OBJECTS_MAX 1024u
+
+struct objects {
+    uint32_t count;
+    const char *name[OBJECTS_MAX]; /* the linker's own */
+};
+
+static int note_object(struct dl_phdr_info *info, size_t size, void *context) {
+    struct objects *objects = context;
+    (void)size;
+    if (objects->count < OBJECTS_MAX) {
+        objects->name[objects->count++] = info->dlpi_name;
+    }
+    return 0;
+}
+
+static int32_t has(const struct objects *objects, const char *name) {
+    for (uint32_t i = 0; i < objects->count; i++) {
+        if (objects->name[i] == name) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static VkResult create_and_keep(struct bm_vulkan_instance *instance,
+                                const VkInstanceCreateInfo *info) {
+    struct objects before = {.count = 0};
+    struct objects after = {.count = 0};
+    (void)dl_iterate_phdr(note_object, &before);
+    VkResult result = instance->vk.CreateInstance(info, NULL, &instance->handle);
+    (void)dl_iterate_phdr(note_object, &after);
+    for (uint32_t i = 0; i < after.count && result == VK_SUCCESS; i++) {
+        void *object = has(&before, after.name[i])
+                           ? NULL
+                           : dlopen(after.name[i], RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+        if (object != NULL) {
+            (void)dlclose(object); /* which leaves it where it is */
+        }
+    }
+    return result;
+}
+
 /* ---- Instance ---- */
 
 /* The loader that Debian had before 2016 knows no versions: then the call is missing. */
@@ -119,7 +170,7 @@ static int32_t create_handle(struct bm_vulkan_instance *instance, struct bm_erro
         info.enabledExtensionCount = 1;
         info.ppEnabledExtensionNames = extensions;
     }
-    VkResult result = instance->vk.CreateInstance(&info, NULL, &instance->handle);
+    VkResult result = create_and_keep(instance, &info);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {
         return bm_kit_fail(
             error, BM_STATUS_UNSUPPORTED,
