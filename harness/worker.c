@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -223,6 +224,42 @@ static int add_files(posix_spawn_file_actions_t *actions, const struct plumbing 
     return status;
 }
 
+/* The program's own file: who runs it for us would find itself behind /proc/self/exe. */
+static int own_file(char path[PATH_MAX]) {
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = '\0';
+    return length > 0 ? 0 : errno;
+}
+
+/* The words of the worker: those of the wrapper, the program, what it finds open. */
+struct words {
+    char own[PATH_MAX];
+    char command[8];
+    char parent[32];
+    char data[8];
+    char reference[16];
+    char *argv[BM_WORKER_WRAPPER_MAX + 6];
+};
+
+static void make_words(struct words *words, const struct bm_worker_spec *spec) {
+    uint32_t count = 0;
+    for (; spec->wrapper != NULL && spec->wrapper[count] != NULL; count++) {
+        BM_ASSERT(count < BM_WORKER_WRAPPER_MAX);
+        words->argv[count] = spec->wrapper[count];
+    }
+    (void)snprintf(words->parent, sizeof words->parent, "%d", (int)getpid());
+    words->argv[count++] = words->own;
+    words->argv[count++] = memcpy(words->command, "worker", sizeof "worker");
+    words->argv[count++] = words->parent;
+    if (spec->data_fd >= 0) {
+        words->argv[count++] = memcpy(words->data, "data", sizeof "data");
+    }
+    if (spec->reference_fd >= 0) {
+        words->argv[count++] = memcpy(words->reference, "reference", sizeof "reference");
+    }
+    words->argv[count] = NULL;
+}
+
 static int spawn(struct bm_worker *worker,
                  const struct plumbing *plumbing,
                  const struct bm_worker_spec *spec) {
@@ -230,20 +267,12 @@ static int spawn(struct bm_worker *worker,
     posix_spawnattr_t attributes;
     sigset_t none;
     sigset_t all;
-    char parent[32];
-    char data_flag[] = "data";
-    char reference_flag[] = "reference";
-    char program[] = "batchmark";
-    char command[] = "worker";
-    char *argv[] = {program, command, parent, NULL, NULL, NULL};
-    uint32_t word = 3;
-    if (spec->data_fd >= 0) {
-        argv[word++] = data_flag;
+    struct words words = {.own = "batchmark"};
+    const char *file = spec->wrapper == NULL ? "/proc/self/exe" : spec->wrapper[0];
+    if (spec->wrapper != NULL && own_file(words.own) != 0) {
+        return errno;
     }
-    if (spec->reference_fd >= 0) {
-        argv[word++] = reference_flag;
-    }
-    (void)snprintf(parent, sizeof parent, "%d", (int)getpid());
+    make_words(&words, spec);
     (void)sigemptyset(&none);
     (void)sigfillset(&all);
     (void)posix_spawn_file_actions_init(&actions);
@@ -256,8 +285,7 @@ static int spawn(struct bm_worker *worker,
     char **environment = make_environment(spec);
     int status = environment == NULL ? ENOMEM : add_files(&actions, plumbing);
     if (status == 0) {
-        status =
-            posix_spawn(&worker->pid, "/proc/self/exe", &actions, &attributes, argv, environment);
+        status = posix_spawn(&worker->pid, file, &actions, &attributes, words.argv, environment);
     }
     if (environment != NULL) {
         free_environment(environment, spec->variable_count);

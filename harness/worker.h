@@ -44,9 +44,12 @@ struct bm_worker_spec {
     int reference_fd;
     const struct bm_worker_variable *variables;
     uint32_t variable_count;
-    uint32_t in_process; /* a thread of this process instead: for debuggers and sanitizers */
+    uint32_t in_process;  /* a thread of this process instead: for debuggers and sanitizers */
+    char *const *wrapper; /* absolute path of a program that runs this one, and its words,
+                                   NULL-terminated; NULL: none */
 };
 
+#define BM_WORKER_WRAPPER_MAX 12u /* most words of a wrapper */
 #define BM_WORKER_TAIL_SIZE 512
 
 struct bm_worker {

@@ -154,6 +154,28 @@ static void test_good(void) {
     TEST_CHECK(unsetenv("HOSTILE") == 0);
 }
 
+/* Another program that runs the worker, in the same process in the end; it sets the variable. */
+static void test_wrapper(void) {
+    char program[] = "/usr/bin/env";
+    char variable[] = "HOSTILE=good";
+    char *wrapper[] = {program, variable, NULL};
+    struct bm_worker_spec spec = {.data_fd = -1, .reference_fd = -1, .wrapper = wrapper};
+    struct bm_worker worker;
+    struct bm_verdict verdict;
+    struct bm_error error = {0};
+    TEST_CHECK_MSG(bm_worker_start(&spec, &worker, &error) == BM_STATUS_OK, "%s", error.text);
+    json_t *reply = load(&worker, 20, &verdict);
+    TEST_CHECK_MSG(verdict.kind == BM_VERDICT_OK, "%s", verdict.reason);
+    TEST_CHECK_STR(json_string_value(json_object_get(reply, "why_none")), "HOSTILE is good");
+    json_decref(reply);
+    bm_worker_stop(&worker);
+    char nothing[] = "/nowhere/at/all";
+    wrapper[0] = nothing;
+    TEST_CHECK(bm_worker_start(&spec, &worker, &error) == BM_STATUS_INTERNAL);
+    TEST_CONTAINS(error.text, "cannot start it: No such file or directory");
+    TEST_CHECK(!bm_worker_running(&worker) && has_no_child());
+}
+
 static void test_unknown_question(void) {
     struct bm_worker worker;
     struct bm_verdict verdict;
@@ -253,6 +275,7 @@ int main(int argc, char **argv) {
     (void)alarm(120);
     bm_interrupt_catch();
     test_good();
+    test_wrapper();
     test_unknown_question();
     test_faults();
     test_end_of_thread();
