@@ -3,6 +3,7 @@
 #include "channel.h"
 #include "check.h"
 #include "conform.h"
+#include "counted.h"
 #include "division.h"
 #include "error.h"
 #include "loader.h"
@@ -446,6 +447,19 @@ do_epoch(struct server *server, const json_t *command, json_t *reply, struct bm_
     return status;
 }
 
+/* Instructions, counted here by the hardware or outside of this process by who runs it. */
+static int32_t
+do_count(struct server *server, const json_t *command, json_t *reply, struct bm_error *error) {
+    uint64_t updates = 0;
+    uint64_t instructions = 0;
+    uint32_t by_hardware = json_is_true(json_object_get(command, "by_hardware"));
+    int32_t status = get_integer(command, "updates", &updates, error);
+    status = status ? status
+                    : bm_counted_run(&server->bench, updates, by_hardware, &instructions, error);
+    (void)json_object_set_new(reply, "instructions", json_integer((json_int_t)instructions));
+    return status;
+}
+
 /* One case of the conformance suite, which loads the plugin by itself. */
 static int32_t
 do_conform(struct server *server, json_t *command, json_t *reply, struct bm_error *error) {
@@ -483,7 +497,7 @@ do_conform(struct server *server, json_t *command, json_t *reply, struct bm_erro
 /* ---- The loop ---- */
 
 static int32_t needs_bench(const char *what) {
-    static const char *const names[] = {"check", "calibrate", "block", "replay", "epoch"};
+    static const char *const names[] = {"check", "calibrate", "block", "replay", "epoch", "count"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(what, names[i]) == 0) {
             return 1;
@@ -522,6 +536,9 @@ dispatch(struct server *server, json_t *command, json_t *reply, struct bm_error 
     }
     if (strcmp(what, "epoch") == 0) {
         return do_epoch(server, command, reply, error);
+    }
+    if (strcmp(what, "count") == 0) {
+        return do_count(server, command, reply, error);
     }
     if (strncmp(what, "train", 5) == 0) {
         return bm_serve_train(&server->trainer, &server->bench, what, command, reply, error);
