@@ -78,6 +78,14 @@ int bm_place_allocations(char *path, size_t capacity) {
     return known && access(path, R_OK) == 0;
 }
 
+int bm_place_delay(char *path, size_t capacity) {
+    int known = bm_place_build_tree(path, capacity)
+                    ? append(path, capacity, "plugins/delay/bm_delay.so")
+                    : bm_place_installed_plugins(path, capacity) &&
+                          append(path, capacity, "delay/bm_delay.so");
+    return known && access(path, R_OK) == 0;
+}
+
 int32_t bm_place_make_folders(const char *folder, struct bm_error *error) {
     char path[4096];
     (void)snprintf(path, sizeof path, "%s", folder);

@@ -27,6 +27,10 @@ int bm_place_prefix(char *folder, size_t capacity);
  * beside the folder of the plugins; 0 if it is not there, as in a build with sanitizers. */
 int bm_place_allocations(char *path, size_t capacity);
 
+/* The plugin that makes another one slower (plugins/delay/), of the build tree or installed; 0 if
+ * it is not there. */
+int bm_place_delay(char *path, size_t capacity);
+
 /* Makes a folder and those above it, as far as they are missing. INVALID, naming the first that
  * cannot be made. */
 int32_t bm_place_make_folders(const char *folder, struct bm_error *error);

@@ -19,11 +19,11 @@ author=$BM_TEST_SOURCE_DIR/tests/support/outside
 cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/first" >"$work/log" || fail "$(tail -n 3 "$work/log")"
 mv "$work/first" "$work/prefix"
 for file in bin/batchmark include/batchmark/plugin.h include/batchmark/kit.h lib/libbatchmark_kit.a \
-    lib/libbatchmark_allocations.so lib/batchmark/bm_null.so lib/cmake/batchmark/BatchmarkPlugin.cmake \
-    share/batchmark/presets/run/lecture.ini; do
+    lib/libbatchmark_allocations.so lib/batchmark/bm_null.so lib/batchmark/delay/bm_delay.so \
+    lib/cmake/batchmark/BatchmarkPlugin.cmake share/batchmark/presets/run/lecture.ini; do
     [ -e "$work/prefix/$file" ] || fail "$file is not installed"
 done
-extra=$(find "$work/prefix/lib/batchmark" -mindepth 1 -not -name 'bm_*.so')
+extra=$(find "$work/prefix/lib/batchmark" -mindepth 1 -not -name 'bm_*.so' -not -name delay)
 [ -z "$extra" ] || fail "in the folder of the plugins: $extra"
 if grep -rIlF -e "$BM_TEST_SOURCE_DIR/" -e "$BM_TEST_BINARY_DIR/" "$work/prefix"; then
     fail "installed files name the folders they were built in"
