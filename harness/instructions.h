@@ -2,6 +2,10 @@
  * How many instructions one update executes on one thread: a measure of a plugin that noise does
  * not touch. By the hardware's counter where there is one, otherwise by valgrind, whose emulated
  * processor may make a plugin choose other code: the two sources are never compared.
+ *
+ * What a plugin chooses by measuring (`describe` tells) can differ from one worker to the next, and
+ * the count with it. Fix such choices by options where a plugin has them, and compare two counts
+ * only where the descriptions agree.
  */
 #ifndef BM_INSTRUCTIONS_H
 #define BM_INSTRUCTIONS_H
@@ -22,8 +26,8 @@ struct bm_instructions_request {
     const struct bm_worker_variable *variables;
     uint32_t variable_count;
     enum bm_instructions_source source; /* for a second plugin: that of the first */
-    uint64_t updates;                   /* counted, at least 1; valgrind takes 50 times as long */
-    double limit_s;                     /* of each answer of the worker */
+    uint64_t updates; /* counted, at least 1; under valgrind each takes 50 to 500 times as long */
+    double limit_s;   /* of each answer of the worker */
 };
 
 struct bm_instructions {
