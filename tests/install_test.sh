@@ -25,6 +25,9 @@ for file in bin/batchmark include/batchmark/plugin.h include/batchmark/kit.h lib
 done
 extra=$(find "$work/prefix/lib/batchmark" -mindepth 1 -not -name 'bm_*.so' -not -name delay)
 [ -z "$extra" ] || fail "in the folder of the plugins: $extra"
+# By its name valgrind knows what to count, in a stripped program too.
+nm -D --defined-only "$work/prefix/bin/batchmark" >"$work/log"
+grep -q ' bm_counted_updates$' "$work/log" || fail "the program does not export bm_counted_updates"
 if grep -rIlF -e "$BM_TEST_SOURCE_DIR/" -e "$BM_TEST_BINARY_DIR/" "$work/prefix"; then
     fail "installed files name the folders they were built in"
 fi
