@@ -10,6 +10,7 @@
 #include "measure.h"
 #include "resident.h"
 #include "serve_train.h"
+#include "serve_turn.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -34,8 +35,9 @@ struct server {
     struct bm_bench bench;
     uint32_t bench_open;
     struct bm_trainer trainer; /* of the open session; its bench is NULL: none */
-    uint64_t resident;         /* bytes before the first session; 0: unknown */
-    json_t *bench_command;     /* holds the texts that the open problem points to */
+    struct bm_served_turns turns;
+    uint64_t resident;     /* bytes before the first session; 0: unknown */
+    json_t *bench_command; /* holds the texts that the open problem points to */
     struct bm_block_shape shape[BM_SERIES_COUNT]; /* of the last block of each series */
     float *after[BM_SERIES_COUNT];                /* the parameters it left */
     double *samples_ns;                           /* [BLOCK_VALUES_MAX] */
@@ -139,6 +141,7 @@ do_load(struct server *server, const json_t *command, json_t *reply, struct bm_e
 
 static void close_bench(struct server *server) {
     bm_trainer_close(&server->trainer);
+    bm_served_turns_close(&server->turns);
     if (server->bench_open) {
         bm_bench_close(&server->bench);
     }
@@ -503,7 +506,7 @@ static int32_t needs_bench(const char *what) {
             return 1;
         }
     }
-    return strncmp(what, "train", 5) == 0;
+    return strncmp(what, "train", 5) == 0 || strncmp(what, "turn", 4) == 0;
 }
 
 static int32_t
@@ -542,6 +545,9 @@ dispatch(struct server *server, json_t *command, json_t *reply, struct bm_error 
     }
     if (strncmp(what, "train", 5) == 0) {
         return bm_serve_train(&server->trainer, &server->bench, what, command, reply, error);
+    }
+    if (strncmp(what, "turn", 4) == 0) {
+        return bm_serve_turn(&server->turns, &server->bench, what, command, reply, error);
     }
     if (strcmp(what, "conform") == 0) {
         return do_conform(server, command, reply, error);
@@ -615,6 +621,7 @@ void bm_serve(const struct bm_serve_files *files) {
             bm_dataset_close(&server->dataset);
         }
         free(server->samples_ns);
+        bm_served_turns_free(&server->turns);
     }
     free(server);
     bm_frame_buffer_deinit(&buffer);
