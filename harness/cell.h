@@ -47,7 +47,8 @@ struct bm_row {
     uint32_t devices[BM_PARALLEL_MAX]; /* [data_parallel], of each */
     uint32_t computes_nothing;
     uint32_t software;
-    uint32_t failures; /* crashes and hangs so far */
+    uint32_t failures;   /* crashes and hangs so far */
+    const char *padding; /* of its workers' environment, which moves their stacks; NULL: none */
     struct bm_worker worker[BM_CELL_WORKERS];
     uint64_t open_batch[BM_CELL_WORKERS]; /* batch its session is open for, 0: none */
     uint32_t known_count; /* batch sizes whose update has been timed; the last two are kept */
