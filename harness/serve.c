@@ -122,6 +122,8 @@ do_load(struct server *server, const json_t *command, json_t *reply, struct bm_e
     server->files->page->phase = BM_PHASE_HOST;
     if (status != BM_STATUS_OK) {
         (void)json_object_set_new(reply, "refused", json_true());
+        (void)json_object_set_new(reply, "other_abi",
+                                  json_boolean(status == BM_STATUS_UNSUPPORTED));
         return status;
     }
     const struct bm_plugin *plugin = server->plugin;

@@ -98,6 +98,7 @@ set_verdict(struct bm_verdict *verdict, enum bm_verdict_kind kind, const char *f
     va_list arguments;
     va_start(arguments, format);
     verdict->kind = kind;
+    verdict->is_other_abi = 0;
     (void)vsnprintf(verdict->reason, sizeof verdict->reason, format, arguments);
     va_end(arguments);
     make_printable(verdict->reason);
@@ -518,6 +519,7 @@ static void judge_reply(struct bm_worker *worker, json_t **reply, struct bm_verd
         set_verdict(verdict, BM_VERDICT_UNSUPPORTED, "%s", reason);
     } else if (strcmp(status, "refused") == 0) {
         set_verdict(verdict, BM_VERDICT_REFUSED, "%s", reason);
+        verdict->is_other_abi = json_is_true(json_object_get(*reply, "other_abi"));
     } else if (strcmp(status, "timeout") == 0) {
         set_verdict(verdict, BM_VERDICT_TIMEOUT, "%s", reason);
     } else {

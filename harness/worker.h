@@ -27,6 +27,7 @@ enum bm_verdict_kind {
 /* What came of asking. The reason is one line, empty for OK. */
 struct bm_verdict {
     enum bm_verdict_kind kind;
+    uint32_t is_other_abi; /* REFUSED, and only for the version of its ABI */
     char reason[768];
 };
 
