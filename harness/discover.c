@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- Files ---- */
@@ -168,6 +169,20 @@ int32_t bm_discover_files(const struct bm_options *options,
         status = add_home(list, error);
     }
     return status == BM_STATUS_OK ? add_installed(list, error) : status;
+}
+
+int32_t bm_discover_place(const char *path, struct bm_plugin_list *list, struct bm_error *error) {
+    struct stat about;
+    memset(list, 0, sizeof *list);
+    if (stat(path, &about) != 0 || !S_ISDIR(about.st_mode)) {
+        return add_named(list, path, error);
+    }
+    int32_t status = add_folder(list, path, error);
+    if (status == BM_STATUS_OK && list->count == 0) {
+        status =
+            bm_fail(error, BM_STATUS_INVALID, "%s: expected files bm_NAME.so, found none", path);
+    }
+    return status;
 }
 
 /* ---- Asking ---- */

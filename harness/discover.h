@@ -40,6 +40,10 @@ int32_t bm_discover_files(const struct bm_options *options,
                           struct bm_plugin_list *list,
                           struct bm_error *error);
 
+/* One plugin, or those of one folder, and no other. INVALID if there is no such plugin or the
+ * folder holds none. */
+int32_t bm_discover_place(const char *path, struct bm_plugin_list *list, struct bm_error *error);
+
 /* Asks one plugin, in a worker or, with --in-process, here. */
 void bm_discover_ask(const struct bm_options *options, struct bm_plugin_list *list, uint32_t index);
 

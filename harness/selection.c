@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* "vulkan" is plugin vulkan with all its devices, "vulkan:1" its device 1, "vulkan:h200" those that
  * have this in their name or UUID. */
@@ -114,7 +115,7 @@ add_devices(const struct bm_options *options, struct bm_selection *selection, ui
         int32_t named = place_of(options, file->name, device, info) < options->backend.count;
         uint32_t software = json_integer_value(json_object_get(info, "kind")) ==
                             (json_int_t)BM_DEVICE_KIND_SOFTWARE;
-        if (options->backend.count == 0 && software) {
+        if (options->backend.count == 0 && software && !selection->is_named) {
             leave_out(selection, "%s:%zu (a software device, runs only when named)", file->name,
                       device);
         } else if ((named || options->backend.count == 0) && selection->row_count < BM_ROW_MAX) {
@@ -314,15 +315,9 @@ static int32_t add_parallel(const struct bm_options *options,
     return BM_STATUS_OK;
 }
 
-int32_t bm_selection_make(const struct bm_options *options,
-                          struct bm_selection *selection,
-                          struct bm_error *error) {
+/* Asks the plugins that are wanted for their devices. */
+static void ask_plugins(const struct bm_options *options, struct bm_selection *selection) {
     struct bm_plugin_list *plugins = &selection->plugins;
-    memset(selection, 0, sizeof *selection);
-    int32_t status = bm_discover_files(options, plugins, error);
-    if (status != BM_STATUS_OK) {
-        return status;
-    }
     for (uint32_t i = 0; i < plugins->count; i++) {
         if (plugins->file[i].shadowed || !is_wanted(options, plugins->file[i].name)) {
             continue;
@@ -335,8 +330,33 @@ int32_t bm_selection_make(const struct bm_options *options,
         }
     }
     sort_rows(options, selection);
+}
+
+int32_t bm_selection_make(const struct bm_options *options,
+                          struct bm_selection *selection,
+                          struct bm_error *error) {
+    memset(selection, 0, sizeof *selection);
+    int32_t status = bm_discover_files(options, &selection->plugins, error);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    ask_plugins(options, selection);
     status = check_named(options, selection, error);
     return status == BM_STATUS_OK ? add_parallel(options, selection, error) : status;
+}
+
+int32_t bm_selection_of(const struct bm_options *options,
+                        const char *path,
+                        struct bm_selection *selection,
+                        struct bm_error *error) {
+    struct stat about;
+    memset(selection, 0, sizeof *selection);
+    selection->is_named = stat(path, &about) == 0 && !S_ISDIR(about.st_mode);
+    int32_t status = bm_discover_place(path, &selection->plugins, error);
+    if (status == BM_STATUS_OK) {
+        ask_plugins(options, selection);
+    }
+    return status;
 }
 
 void bm_selection_free(struct bm_selection *selection) {

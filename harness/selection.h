@@ -10,6 +10,7 @@
 
 struct bm_selection {
     struct bm_plugin_list plugins;
+    uint32_t is_named; /* the plugins are: their software devices are meant too */
     uint32_t row_count;
     struct bm_row row[BM_ROW_MAX];
     char left_out[1024]; /* "vulkan:0 (software device, not named)", ... */
@@ -22,6 +23,13 @@ struct bm_selection {
 int32_t bm_selection_make(const struct bm_options *options,
                           struct bm_selection *selection,
                           struct bm_error *error);
+
+/* Those of --backend, or all, of one plugin or of one folder of plugins. INVALID if there is none
+ * at that path. */
+int32_t bm_selection_of(const struct bm_options *options,
+                        const char *path,
+                        struct bm_selection *selection,
+                        struct bm_error *error);
 
 void bm_selection_free(struct bm_selection *selection);
 
