@@ -267,7 +267,7 @@ static int32_t open_record(struct bm_campaign *campaign, int argc, char **argv) 
     return replace ? keep_earlier(campaign) : BM_STATUS_OK;
 }
 
-static int measure_all(struct bm_campaign *campaign, int argc, char **argv) {
+void bm_campaign_begin(struct bm_campaign *campaign) {
     struct bm_options *options = campaign->options;
     set_defaults(options);
     campaign->started_s = bm_schedule_now_s();
@@ -281,6 +281,11 @@ static int measure_all(struct bm_campaign *campaign, int argc, char **argv) {
     campaign->of.data_parallel = (uint32_t)options->data_parallel;
     campaign->of.lr = options->lr;
     bm_progress_init(&campaign->progress);
+}
+
+static int measure_all(struct bm_campaign *campaign, int argc, char **argv) {
+    struct bm_options *options = campaign->options;
+    bm_campaign_begin(campaign);
     if (campaign->command->prepare != NULL &&
         campaign->command->prepare(campaign) != BM_STATUS_OK) {
         return fail(campaign, BM_EXIT_USAGE);

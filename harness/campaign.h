@@ -58,6 +58,9 @@ struct bm_campaign {
 /* The whole command, from argv to the exit code. */
 int bm_campaign_run(const struct bm_campaign_command *command, void *own, int argc, char **argv);
 
+/* Starts the clock and fills in what all cases have in common, from campaign->options. */
+void bm_campaign_begin(struct bm_campaign *campaign);
+
 /* Adds an object, which it takes over, to the record and to what is printed. A write that fails is
  * noted in the outcome. */
 void bm_campaign_write(struct bm_campaign *campaign, json_t *object);
