@@ -37,10 +37,10 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "preset", .value = "NAME", .commands = MEASURING, .command_line_only = 1,
      .set = bm_set_text, FIELD(preset),
      .help = "settings that come with the program (default: lecture of run, accuracy of train)"},
-    {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = MEASURING, .command_line_only = 1,
+    {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = MEASURING | COMPARE, .command_line_only = 1,
      .set = bm_set_text, FIELD(config),
      .help = "settings of yours, stronger than the preset; keys are the names of these options"},
-    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = MEASURING | CHECK,
+    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = MEASURING | CHECK | COMPARE,
      .set = bm_set_backends, FIELD(backend),
      .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
              "its name or UUID (default: all found, software devices left out; train takes the fastest of "
@@ -52,25 +52,25 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "plugin", .value = "FILE", .commands = MEASURING | BM_COMMAND_LIST,
      .set = bm_set_paths, FIELD(plugin),
      .help = "one more plugin, a shared object bm_NAME.so; may be repeated"},
-    {.name = "model", .value = "NAMES", .letter = 'm', .commands = MEASURING,
+    {.name = "model", .value = "NAMES", .letter = 'm', .commands = MEASURING | COMPARE,
      .set = bm_set_names, FIELD(model), .choices = bm_model_names, .extra_choice = "custom",
      .help = "mlp, f1, c1, c2, f2, or custom: the network of --layers, or of `layers = ...` in an ini file"},
     {.name = "model", .value = "NAMES", .letter = 'm', .commands = HISTORY,
      .set = bm_set_names, FIELD(model),
      .help = "only these models (default: all)"},
-    {.name = "layers", .value = "TEXT", .commands = MEASURING, .command_line_only = 1,
+    {.name = "layers", .value = "TEXT", .commands = MEASURING | COMPARE, .command_line_only = 1,
      .set = bm_set_text, FIELD(layers),
      .help = "the network of --model custom: \"dense 512, batchnorm, relu, dense 10\""},
-    {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = MEASURING,
+    {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = MEASURING | COMPARE,
      .set = bm_set_names, FIELD(dataset), .choices = bm_data_names,
      .help = "fashion-mnist, mnist, cifar10, cifar100, synthetic"},
-    {.name = "data-dir", .value = "FOLDER", .commands = MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA,
+    {.name = "data-dir", .value = "FOLDER", .commands = MEASURING | COMPARE | BM_COMMAND_LIST | BM_COMMAND_DATA,
      .set = bm_set_text, FIELD(data_dir),
      .help = "where data sets are looked for first"},
-    {.name = "optimizer", .value = "NAMES", .commands = MEASURING,
+    {.name = "optimizer", .value = "NAMES", .commands = MEASURING | COMPARE,
      .set = bm_set_names, FIELD(optimizer), .choices = bm_optimizer_names,
      .help = "sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, lars, lamb"},
-    {.name = "batch", .value = "LIST", .letter = 'B', .commands = MEASURING,
+    {.name = "batch", .value = "LIST", .letter = 'B', .commands = MEASURING | COMPARE,
      .set = bm_set_numbers, FIELD(batch), .low = 1, .high = BATCH_MAX,
      .help = "batch sizes: 1,10,100 or 1-5 or 1-1024*2; one above the number of images means all "
              "of them"},
@@ -120,16 +120,16 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "threads", .value = "N", .letter = 't', .commands = CHECK,
      .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
      .help = "most threads that a session is given (default: 3)"},
-    {.name = "threads", .value = "LIST", .letter = 't', .commands = MEASURING,
+    {.name = "threads", .value = "LIST", .letter = 't', .commands = MEASURING | COMPARE,
      .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
      .help = "thread budgets (default: the processors this process may use)"},
-    {.name = "precision", .value = "NAMES", .commands = MEASURING,
+    {.name = "precision", .value = "NAMES", .commands = MEASURING | COMPARE,
      .set = bm_set_names, FIELD(precision), .choices = precision_names,
      .help = "float32 (default), tf32, bf16/f32, f16/f32: multiply/accumulate"},
-    {.name = "seed", .value = "LIST", .letter = 's', .commands = MEASURING,
+    {.name = "seed", .value = "LIST", .letter = 's', .commands = MEASURING | COMPARE,
      .set = bm_set_numbers, FIELD(seed), .low = 0, .high = UINT64_MAX,
      .help = "seeds of start, shuffles and dropout (default: 1)"},
-    {.name = "lr", .value = "RATE", .commands = RUN,
+    {.name = "lr", .value = "RATE", .commands = RUN | COMPARE,
      .set = bm_set_rate, FIELD(lr),
      .help = "learning rate (default: 1e-4)"},
     {.name = "lr", .value = "RATE", .commands = TRAIN,
@@ -211,6 +211,9 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "cell-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(cell_time_s),
      .help = "longest time for one cell: 90s, 5m, 200ms (default: 30s)"},
+    {.name = "cell-time", .value = "TIME", .commands = COMPARE,
+     .set = bm_set_duration, FIELD(cell_time_s),
+     .help = "of builds: longest time for one cell; less sees less (default: 55s)"},
     {.name = "epoch-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(epoch_time_s),
      .help = "an epoch that takes longer is extrapolated from its updates (default: 20s)"},
@@ -221,18 +224,22 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = RUN,
      .set = bm_set_duration, FIELD(time_limit_s),
      .help = "longest time for the whole command; what does not fit is skipped (default: 5m)"},
+    {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = COMPARE,
+     .set = bm_set_duration, FIELD(time_limit_s),
+     .help = "of builds: longest time for the whole command; cells get equal parts of what is left "
+             "of it (default: 1h)"},
     {.name = "hang-time", .value = "TIME", .commands = CHECK,
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a case that takes longer has failed; ten times as long where a driver compiles "
              "(default: 60s)"},
-    {.name = "hang-time", .value = "TIME", .commands = MEASURING,
+    {.name = "hang-time", .value = "TIME", .commands = MEASURING | COMPARE,
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a worker silent for this long beyond its estimate is stopped (default: 60s)"},
     {.name = "roofline", .value = "MODE", .commands = RUN,
      .set = bm_set_choice, FIELD(roofline), .choices = roofline_names,
      .help = "bound of what this processor could reach: auto (default: measured once in about two "
              "seconds, then kept in the cache folder), measure (anew), none"},
-    {.name = "micro-batch", .value = "N", .commands = MEASURING,
+    {.name = "micro-batch", .value = "N", .commands = MEASURING | COMPARE,
      .set = bm_set_number, FIELD(micro_batch), .low = 0, .high = BATCH_MAX,
      .help = "accumulate every gradient from slices of N images (default: 0, one slice)"},
     {.name = "data-parallel", .value = "N", .commands = RUN,
@@ -240,7 +247,7 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "measure also with every batch split over N devices of a backend, the named one and "
              "those after it, and how efficient that is; a processor or software device without "
              "others takes N sessions (default: 1)"},
-    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = MEASURING | CHECK, .command_line_only = 1,
+    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = MEASURING | CHECK | COMPARE, .command_line_only = 1,
      .set = bm_set_backend_option, .offset = 0, .size = sizeof(struct bm_options),
      .help = "an option of one backend; may be repeated"},
     {.name = "resume", .value = "FILE", .commands = MEASURING, .command_line_only = 1,
@@ -612,6 +619,17 @@ static void set_train_defaults(struct bm_options *options) {
     (void)snprintf(options->preset, sizeof options->preset, "accuracy");
 }
 
+static void set_compare_defaults(struct bm_options *options) {
+    options->compare.threshold = .02;
+    options->cell_time_s = 55;
+    options->time_limit_s = 3600;
+    options->model = (struct bm_name_list){.count = 1, .names = {"mlp"}};
+    options->dataset = (struct bm_name_list){.count = 1, .names = {"fashion-mnist"}};
+    options->optimizer = (struct bm_name_list){.count = 1, .names = {"momentum"}};
+    options->batch = (struct bm_number_list){.count = 3, .values = {1, 100, 1000}};
+    (void)snprintf(options->compare.series, sizeof options->compare.series, "update");
+}
+
 static void set_defaults(uint32_t command, struct bm_options *options) {
     memset(options, 0, sizeof *options);
     options->lr = 1e-4;
@@ -626,8 +644,9 @@ static void set_defaults(uint32_t command, struct bm_options *options) {
     options->threshold = 0.02;
     (void)snprintf(options->series, sizeof options->series, "update");
     (void)snprintf(options->format, sizeof options->format, "table");
-    options->compare.threshold = .02;
-    (void)snprintf(options->compare.series, sizeof options->compare.series, "update");
+    if (command == BM_COMMAND_COMPARE) {
+        set_compare_defaults(options);
+    }
     if (command == BM_COMMAND_RUN) {
         (void)snprintf(options->preset, sizeof options->preset, "lecture");
     }
