@@ -27,6 +27,7 @@ struct bm_random {
 #define BM_RANDOM_ROUND 5u   /* the order of cells in a round; index: round */
 #define BM_RANDOM_SET 6u     /* where a comparison's processes lie in memory; index: set and arm */
 #define BM_RANDOM_GATE 7u    /* sets drawn again, for a gate's sensitivity */
+#define BM_RANDOM_ARMS 8u    /* the order of a comparison's arms; index: set and six rounds */
 
 void bm_random_init(struct bm_random *random, uint64_t seed, uint32_t purpose, uint32_t index);
 uint32_t bm_random_u32(struct bm_random *random);
