@@ -65,7 +65,8 @@ suspicion(const struct bm_yuen *summary, uint32_t count, const struct bm_gate_ru
 static enum bm_gate_verdict screen(struct bm_gate *gate, const struct bm_gate_rule *rule) {
     struct bm_yuen summary = summarize(gate->log_ratio, gate->count);
     int suspect = suspicion(&summary, gate->count, rule);
-    if (suspect != 0 && gate->count + BM_GATE_CONFIRM_LEAST <= rule->sets_max) {
+    /* A second stage needs room for one look at least. */
+    if (suspect != 0 && gate->count + BM_GATE_LOOK <= rule->sets_max) {
         gate->is_confirming = 1;
         gate->screened = gate->count;
         return BM_GATE_OPEN;
@@ -219,7 +220,7 @@ found_share(const double *scatter, uint32_t count, double shift, const struct bm
 
 double bm_gate_sensitivity(const struct bm_gate *gate, const struct bm_gate_rule *rule) {
     double scatter[BM_GATE_SETS_MAX];
-    if (gate->count < BM_GATE_LOOK || rule->sets_max < BM_GATE_LOOK + BM_GATE_CONFIRM_LEAST) {
+    if (gate->count < BM_GATE_LOOK || rule->sets_max < 2 * BM_GATE_LOOK) {
         return NAN;
     }
     uint32_t count = make_scatter(gate, scatter);
@@ -228,7 +229,7 @@ double bm_gate_sensitivity(const struct bm_gate *gate, const struct bm_gate_rule
     while (found_share(scatter, count, low + step, rule) < POWER) {
         low += step;
         step *= 2;
-        if (low > log(2.0)) {
+        if (low > threshold_log(rule) + log(2.0)) {
             return NAN;
         }
     }

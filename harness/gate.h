@@ -18,7 +18,6 @@
 #define BM_GATE_SCREEN_SETS 18u
 #define BM_GATE_CONFIRM_SETS 30u
 #define BM_GATE_SETS_MAX 48u
-#define BM_GATE_CONFIRM_LEAST 12u /* a second stage is begun if at least so many sets still fit */
 
 enum bm_gate_verdict {
     BM_GATE_OPEN, /* more sets are needed */
@@ -66,7 +65,8 @@ void bm_gate_figures(const struct bm_gate *gate,
 
 /* The smallest slow-down, as a share, that this gate would have found in 9 of 10 cases: by going
  * through it with sets drawn from its own, shifted. The same sets give the same. NaN if there are
- * fewer than BM_GATE_LOOK, or if nothing below a doubling would have been found. */
+ * fewer than BM_GATE_LOOK, no second stage fits, or a doubling beyond what is accepted would not
+ * have been found either. */
 double bm_gate_sensitivity(const struct bm_gate *gate, const struct bm_gate_rule *rule);
 
 #endif

@@ -96,10 +96,14 @@ static void test_inconclusive(void) {
     TEST_CHECK(gate.count == 3);
     TEST_CHECK(isnan(bm_gate_sensitivity(&gate, &few)));
     /* No second stage fits: a suspect stays one. */
-    const struct bm_gate_rule no_second = {.threshold = 0.02, .sets_max = 10};
+    const struct bm_gate_rule no_second = {.threshold = 0.02, .sets_max = 11};
     gate = (struct bm_gate){.count = 0};
     TEST_CHECK(feed(&gate, &no_second, log(3.0), 0.001) == BM_GATE_INCONCLUSIVE);
-    TEST_CHECK(gate.count == 10 && !gate.is_confirming);
+    TEST_CHECK(gate.count == 11 && !gate.is_confirming);
+    /* One look of it is enough for what is plain. */
+    const struct bm_gate_rule one_look = {.threshold = 0.02, .sets_max = 12};
+    gate = (struct bm_gate){.count = 0};
+    TEST_CHECK(feed(&gate, &one_look, log(3.0), 0.001) == BM_GATE_REGRESSION);
 }
 
 static void test_figures(void) {
