@@ -1,6 +1,7 @@
 /* `batchmark compare`: BASE against HEAD, a verdict a cell and an exit code. What BASE and HEAD are
- * chooses how: two records are compared as stored. */
+ * chooses how: two records are compared as stored, two builds are measured. */
 #include "command.h"
+#include "compare_measured.h"
 #include "compare_stored.h"
 #include "output.h"
 #include "record.h"
@@ -13,7 +14,7 @@
 
 /* One comparison, from the command line to the exit code. */
 struct compare {
-    const struct bm_options *options;
+    struct bm_options *options;
     const char *base;
     const char *head;
     int argc;
@@ -171,7 +172,8 @@ static int dispatch(struct compare *compare) {
         return usage("expected two records or two plugins, found one of each");
     }
     if (!base_is_record) {
-        return usage("expected two records of `batchmark run`, FILE.jsonl");
+        return bm_compare_measured(compare->options, compare->base, compare->head, compare->argc,
+                                   compare->argv);
     }
     if (is_same_file(compare->options->output, compare->base) ||
         is_same_file(compare->options->output, compare->head)) {
@@ -181,16 +183,28 @@ static int dispatch(struct compare *compare) {
 }
 
 static void print_help(void) {
-    (void)printf(
-        "usage: batchmark compare BASE.jsonl HEAD.jsonl [OPTIONS]\n\n"
-        "Is HEAD slower than BASE? Two records of `batchmark run` are compared cell by cell, from "
-        "the samples in\n"
-        "them: PASS, REGRESSION, IMPROVEMENT, or INCONCLUSIVE with the smallest slow-down that "
-        "would have been\n"
-        "found. Records of different machines or settings are not judged. A backend whose file is "
-        "the same in both\n"
-        "is IDENTICAL: what it changed by is the machine's, and makes the intervals of the others "
-        "wider.\n\n");
+    (void)fputs(
+        "usage: batchmark compare BASE.so HEAD.so [OPTIONS]        two builds of a plugin, "
+        "measured\n"
+        "       batchmark compare BASE HEAD [OPTIONS]              two folders of plugins\n"
+        "       batchmark compare BASE.jsonl HEAD.jsonl [OPTIONS]  two records of `batchmark "
+        "run`\n\n"
+        "Is HEAD slower than BASE? Each cell gets a verdict: PASS, REGRESSION, IMPROVEMENT, or "
+        "INCONCLUSIVE; with it\n"
+        "stands the smallest slow-down that would have been found.\n\n"
+        "Builds are measured in pairs: base, the same file again, and head take turns of "
+        "milliseconds in fresh processes,\n"
+        "and what looks slower is measured once more before it is called so. Head is checked "
+        "first: "
+        "a fast wrong one is\n"
+        "WRONG. The same code is IDENTICAL, and not measured.\n\n"
+        "Records are compared from the samples in them. Those of different machines or settings "
+        "are "
+        "not judged. A\n"
+        "backend whose file is the same in both is IDENTICAL: what it changed by is the machine's, "
+        "and makes the\n"
+        "intervals of the others wider.\n\n",
+        stdout);
     bm_options_help(BM_COMMAND_COMPARE, stdout);
 }
 
