@@ -129,7 +129,7 @@ static void measure_set(struct measurement *of) {
         .of = request->of,
         .batch = request->batch,
         .row = {request->pair->row[BM_SIDE_BASE], request->pair->row[BM_SIDE_HEAD]},
-        .number = of->gate.count,
+        .number = request->first_set + of->gate.count,
         .checks = (uint32_t)begins_stage(&of->gate),
         .length_s = SET_SHARE * request->time_s,
         .longest_s = LONGEST_SHARE * request->time_s,

@@ -11,6 +11,7 @@ struct bm_compare_request {
     const struct bm_case *of;
     const struct bm_compare_pair *pair;
     uint64_t batch;
+    uint32_t first_set; /* number of its first set, for orders and layouts */
     double threshold;
     double time_s; /* of the cell: no set is begun that would end after it */
     double hang_time_s;

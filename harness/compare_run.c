@@ -17,14 +17,24 @@
 
 /* ---- One cell ---- */
 
+/* Whose name and device a cell has: head's, or base's where head has none or is base in disguise.
+ */
+static const struct bm_row *naming_row(const struct bm_compare_run *run,
+                                       const struct bm_compare_pair *pair) {
+    const struct bm_row *base = pair->row[BM_SIDE_BASE];
+    const struct bm_row *head = pair->row[BM_SIDE_HEAD];
+    if (base == NULL) {
+        return head;
+    }
+    return head == NULL || head->device == NULL || run->variant != NULL ? base : head;
+}
+
 static void describe_cell(const struct bm_compare_run *run,
                           const struct bm_compare_pair *pair,
                           uint64_t batch,
                           struct bm_comparison_cell *cell) {
     const struct bm_case *of = &run->campaign.of;
-    const struct bm_row *row = pair->row[BM_SIDE_HEAD];
-    row = row == NULL || row->device == NULL ? pair->row[BM_SIDE_BASE] : row;
-    row = row == NULL ? pair->row[BM_SIDE_HEAD] : row;
+    const struct bm_row *row = naming_row(run, pair);
     const char *device = json_string_value(json_object_get(row->device, "name"));
     json_t *names = json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I}", "model", of->model->name, "layers",
@@ -86,6 +96,7 @@ static int measure_pair(struct bm_compare_run *run,
         .of = &campaign->of,
         .pair = pair,
         .batch = campaign->batches[batch_index],
+        .first_set = run->repeat * BM_GATE_SETS_MAX,
         .threshold = campaign->options->compare.threshold,
         .time_s = cell_time_s(run),
         .hang_time_s = campaign->options->hang_time_s,
@@ -311,9 +322,13 @@ void bm_compare_run_print(struct bm_compare_run *run) {
     if (run->failed) {
         return;
     }
-    note_failure(campaign, bm_output_print(campaign->objects, options->format, options->verbose,
-                                           stdout, "standard output", campaign->error));
-    FILE *stream = strcmp(options->format, "table") == 0 ? stdout : stderr;
+    int is_table = strcmp(options->format, "table") == 0;
+    /* Of many gates of the same cells a table says little. */
+    if (!is_table || run->variant == NULL || options->verbose) {
+        note_failure(campaign, bm_output_print(campaign->objects, options->format, options->verbose,
+                                               stdout, "standard output", campaign->error));
+    }
+    FILE *stream = is_table ? stdout : stderr;
     for (uint32_t side = 0; side < BM_SIDE_COUNT; side++) {
         if (run->plan.side[side].left_out[0] != '\0') {
             (void)fprintf(stream, "left out of %s: %s\n", side == BM_SIDE_BASE ? "base" : "head",

@@ -14,7 +14,8 @@ struct bm_compare_run {
     struct bm_compare_plan plan;
     struct bm_comparison comparison;
     char names[BM_SIDE_COUNT][BM_PATH_SIZE];
-    const char *variant; /* stands behind the backend's name in the cells; NULL: nothing */
+    const char *variant; /* how head is base in disguise: stands behind its name; NULL: it is not */
+    uint32_t repeat;     /* of the same cells: another one draws other orders and layouts */
     uint64_t cells_left; /* to be measured, as far as is known before their data is there */
     struct bm_comparison_cell *now;
     uint32_t failed; /* `error` says why */

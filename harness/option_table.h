@@ -80,6 +80,7 @@ int32_t bm_set_number(const struct bm_assignment *assignment, struct bm_error *e
 int32_t bm_set_rate(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_fraction(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_share(const struct bm_assignment *assignment, struct bm_error *error);
+int32_t bm_set_delays(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_targets(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_duration(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_flag(const struct bm_assignment *assignment, struct bm_error *error);

@@ -123,8 +123,12 @@ int32_t bm_set_share(const struct bm_assignment *a, struct bm_error *error) {
     return BM_STATUS_OK;
 }
 
-/* Percents: 97%, 98.5% */
-int32_t bm_set_targets(const struct bm_assignment *a, struct bm_error *error) {
+/* A list of percents up to most_percent, as shares; one of 0 where there may be none. */
+static int32_t set_percents(const struct bm_assignment *a,
+                            double most_percent,
+                            int may_be_zero,
+                            const char *expected,
+                            struct bm_error *error) {
     struct bm_target_list *target = a->target;
     struct bm_target_list list = {.count = 0};
     if (a->appends) {
@@ -132,13 +136,14 @@ int32_t bm_set_targets(const struct bm_assignment *a, struct bm_error *error) {
     }
     for (const char *p = a->value;;) {
         double percent = 0;
-        const char *end = NULL;
-        if (!parse_decimal(p, &percent, &end) || *end != '%' || percent > 100 ||
-            (end[1] != ',' && end[1] != '\0')) {
-            return fail_value(a, error, "accuracies like 97%,98.5%");
+        const char *end = p + 1;
+        int is_zero = may_be_zero && p[0] == '0' && p[1] == '%';
+        if ((!is_zero && !parse_decimal(p, &percent, &end)) || *end != '%' ||
+            percent > most_percent || (end[1] != ',' && end[1] != '\0')) {
+            return fail_value(a, error, expected);
         }
         if (list.count == BM_TARGET_MAX) {
-            return fail_value(a, error, "at most 8 accuracies");
+            return fail_value(a, error, "at most 8 of them");
         }
         list.values[list.count++] = percent / 100;
         if (end[1] == '\0') {
@@ -148,6 +153,16 @@ int32_t bm_set_targets(const struct bm_assignment *a, struct bm_error *error) {
     }
     *target = list;
     return BM_STATUS_OK;
+}
+
+/* 97%, 98.5% */
+int32_t bm_set_targets(const struct bm_assignment *a, struct bm_error *error) {
+    return set_percents(a, 100, 0, "accuracies like 97%,98.5%", error);
+}
+
+/* 0%, 1.5%, 100%: more than the delay plugin can is refused by it. */
+int32_t bm_set_delays(const struct bm_assignment *a, struct bm_error *error) {
+    return set_percents(a, 1000, 1, "delays like 0%,1%,2.5%", error);
 }
 
 int32_t bm_set_duration(const struct bm_assignment *a, struct bm_error *error) {

@@ -107,6 +107,16 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "no-identical", .commands = COMPARE,
      .set = bm_set_flag, FIELD(compare.no_identical),
      .help = "judge a backend also where its code is the same in both"},
+    {.name = "self-test", .commands = COMPARE, .command_line_only = 1,
+     .set = bm_set_flag, FIELD(compare.self_test),
+     .help = "compare a plugin with itself, made slower by --delay: does the gate find what it should? "
+             "The plugin is BASE, or the first of --backend that is found"},
+    {.name = "delay", .value = "LIST", .commands = COMPARE,
+     .set = bm_set_delays, FIELD(compare.delay),
+     .help = "of --self-test: slow-downs to be found (default: 0%,1%,2%,5%)"},
+    {.name = "repeat", .value = "N", .commands = COMPARE,
+     .set = bm_set_number, FIELD(compare.repeat), .low = 1, .high = 10000,
+     .help = "of --self-test: gates for each cell and delay (default: 1)"},
     {.name = "jobs", .value = "N", .letter = 'j', .commands = CHECK, .command_line_only = 1,
      .set = bm_set_number, FIELD(jobs), .low = 1, .high = 64,
      .help = "cases that run at once, each in its process (default: twice the processors, "
@@ -621,6 +631,8 @@ static void set_train_defaults(struct bm_options *options) {
 
 static void set_compare_defaults(struct bm_options *options) {
     options->compare.threshold = .02;
+    options->compare.delay = (struct bm_target_list){.count = 4, .values = {0, .01, .02, .05}};
+    options->compare.repeat = 1;
     options->cell_time_s = 55;
     options->time_limit_s = 3600;
     options->model = (struct bm_name_list){.count = 1, .names = {"mlp"}};

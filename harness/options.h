@@ -78,6 +78,9 @@ struct bm_compare_options {
     char series[BM_NAME_SIZE]; /* of records */
     uint32_t force;            /* judge records of different machines or settings */
     uint32_t no_identical;     /* judge also what has the same code */
+    uint32_t self_test;
+    struct bm_target_list delay; /* of the self-test, as shares */
+    uint64_t repeat;             /* of the self-test: gates of each kind */
 };
 
 /* One concern a field, named after its option. A list with count 0 was not given. */

@@ -332,6 +332,16 @@ static void test_compare(void) {
                           "github=b", "--series", "device_apply")) == BM_STATUS_OK);
     TEST_CHECK(options.compare.force && options.compare.no_identical);
     TEST_CHECK(options.export_to.count == 2);
+    TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--delay", "0%,2.5%,1000%")) ==
+               BM_STATUS_OK);
+    TEST_CHECK(options.compare.delay.count == 3 && options.compare.delay.values[0] == 0 &&
+               options.compare.delay.values[1] == .025 && options.compare.delay.values[2] == 10);
+    TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--delay", "1001%")) ==
+               BM_STATUS_INVALID);
+    TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--delay", "1%,")) ==
+               BM_STATUS_INVALID);
+    TEST_CHECK(parse(BM_COMMAND_TRAIN, &options, &error, ARGS("--target", "0%")) ==
+               BM_STATUS_INVALID);
     /* `run` has no such formats. */
     TEST_CHECK(parse(BM_COMMAND_RUN, &options, &error, ARGS("--export", "junit=a.xml")) ==
                BM_STATUS_INVALID);
