@@ -6,6 +6,7 @@
 #include "output.h"
 #include "record.h"
 #include "run_object.h"
+#include "self_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,10 @@ int bm_command_compare(int argc, char **argv) {
         code = usage(error.text);
     } else if (options->help) {
         print_help();
+    } else if (options->compare.self_test) {
+        code = word_count < WORD_MAX
+                   ? bm_self_test(options, word_count > 0 ? words[0] : NULL, argc, argv)
+                   : usage("--self-test: expected one plugin, found two");
     } else if (word_count < WORD_MAX) {
         code = usage("expected BASE and HEAD (see --help)");
     } else {
