@@ -142,8 +142,7 @@ static void measure_set(struct measurement *of) {
     bm_set_measure(&set, &of->set);
 }
 
-/* The lines of `describe` that say how it runs; how much memory that takes is no choice. */
-static void copy_choices(const char *describe, char *choices, size_t capacity) {
+void bm_compare_copy_choices(const char *describe, char *choices, size_t capacity) {
     size_t used = 0;
     choices[0] = '\0';
     while (*describe != '\0') {
@@ -161,7 +160,7 @@ static void copy_choices(const char *describe, char *choices, size_t capacity) {
 static void note_choices(struct measurement *of) {
     char choices[BM_SIDE_COUNT][sizeof of->cell->choices[0]];
     for (uint32_t side = 0; side < BM_SIDE_COUNT; side++) {
-        copy_choices(of->set.describe[side], choices[side], sizeof choices[side]);
+        bm_compare_copy_choices(of->set.describe[side], choices[side], sizeof choices[side]);
     }
     uint32_t differ = strcmp(choices[BM_SIDE_BASE], choices[BM_SIDE_HEAD]) != 0;
     of->choices_differ += differ;

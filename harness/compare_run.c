@@ -2,6 +2,7 @@
 
 #include "command.h"
 #include "compare_cell.h"
+#include "compare_instructions.h"
 #include "error.h"
 #include "interrupt.h"
 #include "output.h"
@@ -54,11 +55,15 @@ static void describe_cell(const struct bm_compare_run *run,
 }
 
 /* The pattern is of the name with the backend in front. */
-static int is_wanted(const struct bm_compare_run *run, const struct bm_comparison_cell *cell) {
+static int matches(const char *pattern, const struct bm_comparison_cell *cell) {
     char name[sizeof cell->backend + sizeof cell->name + 2];
-    const char *filter = run->campaign.options->filter;
     (void)snprintf(name, sizeof name, "%s, %s", cell->backend, cell->name);
-    return filter[0] == '\0' || fnmatch(filter, name, FNM_EXTMATCH) == 0;
+    return fnmatch(pattern, name, FNM_EXTMATCH) == 0;
+}
+
+static int is_wanted(const struct bm_compare_run *run, const struct bm_comparison_cell *cell) {
+    const char *filter = run->campaign.options->filter;
+    return filter[0] == '\0' || matches(filter, cell);
 }
 
 static void show_progress(void *context, const struct bm_gate *gate) {
@@ -84,6 +89,24 @@ static void
 skip(struct bm_comparison_cell *cell, enum bm_comparison_verdict verdict, const char *reason) {
     cell->verdict = verdict;
     (void)snprintf(cell->reason, sizeof cell->reason, "%s", reason);
+}
+
+/* Of what has a time: a second gate, which noise cannot touch. */
+static void count_instructions(struct bm_compare_run *run,
+                               const struct bm_compare_pair *pair,
+                               struct bm_comparison_cell *cell) {
+    const struct bm_options *options = run->campaign.options;
+    const struct bm_compare_count count = {
+        .of = &run->campaign.of,
+        .pair = pair,
+        .batch = cell->batch,
+        .is_asked = (uint32_t)matches(options->compare.instructions, cell),
+        .threshold = options->compare.instructions_threshold,
+        .limit_s = options->hang_time_s,
+    };
+    if (cell->ratio > 0 && bm_interrupt_signal() == 0) {
+        bm_compare_instructions(&count, &cell->instructions);
+    }
 }
 
 /* 0 if a signal came. */
@@ -114,7 +137,11 @@ static int measure_pair(struct bm_compare_run *run,
         skip(cell, BM_COMPARISON_SKIPPED, "its float64 reference did not fit into the time limit");
         return 1;
     }
-    return bm_compare_measure_cell(&request, cell);
+    if (!bm_compare_measure_cell(&request, cell)) {
+        return 0;
+    }
+    count_instructions(run, pair, cell);
+    return 1;
 }
 
 static int is_measured(const struct bm_compare_run *run, const struct bm_compare_pair *pair) {

@@ -107,6 +107,14 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "no-identical", .commands = COMPARE,
      .set = bm_set_flag, FIELD(compare.no_identical),
      .help = "judge a backend also where its code is the same in both"},
+    {.name = "instructions", .value = "GLOB", .commands = COMPARE,
+     .set = bm_set_text, FIELD(compare.instructions),
+     .help = "of builds: count the instructions of one update, on one thread, also where only valgrind can, "
+             "which takes its time: of the cells whose names match, as of --filter. Where the processor's "
+             "counter can be read, all are counted"},
+    {.name = "instructions-threshold", .value = "SHARE", .commands = COMPARE,
+     .set = bm_set_share, FIELD(compare.instructions_threshold),
+     .help = "growth of that number that is accepted (default: 1%)"},
     {.name = "self-test", .commands = COMPARE, .command_line_only = 1,
      .set = bm_set_flag, FIELD(compare.self_test),
      .help = "compare a plugin with itself, made slower by --delay: does the gate find what it should? "
@@ -631,6 +639,7 @@ static void set_train_defaults(struct bm_options *options) {
 
 static void set_compare_defaults(struct bm_options *options) {
     options->compare.threshold = .02;
+    options->compare.instructions_threshold = .01;
     options->compare.delay = (struct bm_target_list){.count = 4, .values = {0, .01, .02, .05}};
     options->compare.repeat = 1;
     options->cell_time_s = 55;

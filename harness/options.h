@@ -74,10 +74,12 @@ struct bm_train_options {
 
 /* What only `compare` takes. */
 struct bm_compare_options {
-    double threshold;          /* accepted slow-down as a share */
-    char series[BM_NAME_SIZE]; /* of records */
-    uint32_t force;            /* judge records of different machines or settings */
-    uint32_t no_identical;     /* judge also what has the same code */
+    double threshold;              /* accepted slow-down as a share */
+    char series[BM_NAME_SIZE];     /* of records */
+    uint32_t force;                /* judge records of different machines or settings */
+    uint32_t no_identical;         /* judge also what has the same code */
+    char instructions[256];        /* a pattern of names of cells; empty: none */
+    double instructions_threshold; /* accepted growth as a share */
     uint32_t self_test;
     struct bm_target_list delay; /* of the self-test, as shares */
     uint64_t repeat;             /* of the self-test: gates of each kind */

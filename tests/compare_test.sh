@@ -77,6 +77,19 @@ check 'c["verdict"] == "PASS" and c["sensitivity"] is not None and 0.2 < c["rati
 check 'all(r >= 3 for r in c["details"]["rounds"]) and len(c["details"]["aa_log_ratio"]) == c["sets"]'
 expect 0 'PASS' "$scalar" "$twin" --threshold 100%
 
+# Instructions, which no noise touches, judge beside time; where nothing can count them, a reason stands there.
+expect 0 'PASS' "$scalar" "$twin" --threshold 100% --instructions 'twin, *'
+check 'c["instructions"]["ratio"] == 1 if c["instructions"]["known"] else c["instructions"]["reason"] != ""'
+if grep -q '"known":true' record.jsonl; then
+    expect 1 'REGRESSION' "$scalar" "$plugins/heads/bm_head_wordy.so" --threshold 100% --instructions '*'
+    check 'c["verdict"] == "PASS" and c["instructions"]["regression"] and c["instructions"]["ratio"] > 1.05'
+    expect 0 'PASS' "$scalar" "$plugins/heads/bm_head_wordy.so" --threshold 100% --instructions '*' \
+        --instructions-threshold 100%
+else
+    printf 'skipped: a head with more instructions: '
+    grep -o '"reason":"[^"]*"' record.jsonl | tail -n 1
+fi
+
 # Fast and wrong is wrong. A wrong base is none.
 expect 3 'WRONG' "$scalar" "$plugins/heads/bm_head_lazy.so"
 check 'c["verdict"] == "WRONG" and c["ratio"] is None'
