@@ -1,5 +1,6 @@
 #include "compare_cell.h"
 
+#include "choices.h"
 #include "error.h"
 #include "schedule.h"
 
@@ -11,6 +12,10 @@
  * have to do. */
 #define SET_SHARE (1.0 / 60)
 #define LONGEST_SHARE (1.0 / 24)
+/* How often in a set a tuner is asked again, until sets have shown that it is no lottery: then the
+ * builds choose otherwise. */
+#define RETRIES 4u
+#define STUBBORN_MAX 2u
 
 /* What a cell is on its way to its verdict. */
 struct measurement {
@@ -24,7 +29,9 @@ struct measurement {
     double estimate_ns; /* that turns are shaped by, of the first set */
     double update_ns[BM_SIDE_COUNT][BM_GATE_SETS_MAX];
     uint32_t rounds[BM_GATE_SETS_MAX];
-    uint32_t choices_differ; /* sets in which they do */
+    uint32_t retried;  /* sets in which a tuner was asked again, */
+    uint32_t unlike;   /* and in which arms chose otherwise in the end, */
+    uint32_t stubborn; /* head alone and from the start */
 };
 
 /* ---- What cannot be measured ---- */
@@ -133,6 +140,7 @@ static void measure_set(struct measurement *of) {
         .checks = (uint32_t)begins_stage(&of->gate),
         .length_s = SET_SHARE * request->time_s,
         .longest_s = LONGEST_SHARE * request->time_s,
+        .retries = of->stubborn < STUBBORN_MAX ? RETRIES : 0,
         .update_ns = of->estimate_ns,
         .hang_time_s = request->hang_time_s,
     };
@@ -142,32 +150,19 @@ static void measure_set(struct measurement *of) {
     bm_set_measure(&set, &of->set);
 }
 
-void bm_compare_copy_choices(const char *describe, char *choices, size_t capacity) {
-    size_t used = 0;
-    choices[0] = '\0';
-    while (*describe != '\0') {
-        size_t length = strcspn(describe, "\n");
-        if (strncmp(describe, "memory_bytes=", 13) != 0 && used + length + 1 < capacity) {
-            memcpy(choices + used, describe, length);
-            used += length;
-            choices[used++] = '\n';
-            choices[used] = '\0';
-        }
-        describe += length + (describe[length] == '\n');
-    }
-}
-
+/* Of the first set, or of one that could not be made alike. */
 static void note_choices(struct measurement *of) {
-    char choices[BM_SIDE_COUNT][sizeof of->cell->choices[0]];
-    for (uint32_t side = 0; side < BM_SIDE_COUNT; side++) {
-        bm_compare_copy_choices(of->set.describe[side], choices[side], sizeof choices[side]);
-    }
-    uint32_t differ = strcmp(choices[BM_SIDE_BASE], choices[BM_SIDE_HEAD]) != 0;
-    of->choices_differ += differ;
-    /* Tuners that measure may decide otherwise in every process: of a set where they did. */
-    if (of->gate.count == 0 || (differ && !of->cell->choices_differ)) {
-        memcpy(of->cell->choices, choices, sizeof choices);
-        of->cell->choices_differ = differ;
+    struct bm_comparison_cell *cell = of->cell;
+    const struct bm_set_result *set = &of->set;
+    uint32_t differ = bm_choices_differ(set->describe[BM_SIDE_BASE], set->describe[BM_SIDE_HEAD]);
+    of->retried += set->retries > 0;
+    of->unlike += set->is_unlike;
+    of->stubborn += set->is_stubborn;
+    if (of->gate.count == 0 || (differ && !cell->choices_differ)) {
+        for (uint32_t side = 0; side < BM_SIDE_COUNT; side++) {
+            bm_choices_copy(set->describe[side], cell->choices[side], sizeof cell->choices[0]);
+        }
+        cell->choices_differ = differ;
     }
 }
 
@@ -213,17 +208,17 @@ static json_t *details_json(const struct measurement *of) {
     for (uint32_t i = 0; i < gate->count; i++) {
         (void)json_array_append_new(rounds, json_integer(of->rounds[i]));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:f, s:{s:s, s:s}, s:{s:s, s:s}}",
-                     "log_ratio", numbers_json(gate->log_ratio, gate->count), "aa_log_ratio",
-                     numbers_json(gate->aa, gate->count), "base_ns",
-                     numbers_json(of->update_ns[BM_SIDE_BASE], gate->count), "head_ns",
-                     numbers_json(of->update_ns[BM_SIDE_HEAD], gate->count), "rounds", rounds,
-                     "screened", (int)(gate->is_confirming ? gate->screened : gate->count),
-                     "sets_max", (int)of->rule.sets_max, "choices_differ_sets",
-                     (int)of->choices_differ, "set_s", of->sets_s / gate->count, "sha256", "base",
-                     pair->row[BM_SIDE_BASE]->file->sha256, "head",
-                     pair->row[BM_SIDE_HEAD]->file->sha256, "code", "base",
-                     pair->code[BM_SIDE_BASE], "head", pair->code[BM_SIDE_HEAD]);
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:f, s:{s:s, s:s}, s:{s:s, s:s}}",
+        "log_ratio", numbers_json(gate->log_ratio, gate->count), "aa_log_ratio",
+        numbers_json(gate->aa, gate->count), "base_ns",
+        numbers_json(of->update_ns[BM_SIDE_BASE], gate->count), "head_ns",
+        numbers_json(of->update_ns[BM_SIDE_HEAD], gate->count), "rounds", rounds, "screened",
+        (int)(gate->is_confirming ? gate->screened : gate->count), "sets_max",
+        (int)of->rule.sets_max, "retried_sets", (int)of->retried, "unlike_sets", (int)of->unlike,
+        "set_s", of->sets_s / gate->count, "sha256", "base", pair->row[BM_SIDE_BASE]->file->sha256,
+        "head", pair->row[BM_SIDE_HEAD]->file->sha256, "code", "base", pair->code[BM_SIDE_BASE],
+        "head", pair->code[BM_SIDE_HEAD]);
 }
 
 static void fill_figures(struct measurement *of) {

@@ -24,9 +24,6 @@ struct bm_compare_request {
  * cell's verdict and reason; 0 if it can be measured. */
 int bm_compare_judge_pair(const struct bm_compare_pair *pair, struct bm_comparison_cell *cell);
 
-/* The lines of `describe` that say how it runs; how much memory that takes is no choice. */
-void bm_compare_copy_choices(const char *describe, char *choices, size_t capacity);
-
 /* Verdict, reason and figures of a cell whose names are filled in. 0 if a signal came before there
  * was a verdict. */
 int bm_compare_measure_cell(const struct bm_compare_request *request,

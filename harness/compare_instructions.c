@@ -1,6 +1,6 @@
 #include "compare_instructions.h"
 
-#include "compare_cell.h"
+#include "choices.h"
 #include "error.h"
 #include "instructions.h"
 #include "row_worker.h"
@@ -42,15 +42,6 @@ static void explain(const char *side, const char *text, struct bm_comparison_ins
                    text + (is_plain ? strlen(NOT_COUNTED) : 0));
 }
 
-/* Tuners that measure may choose other code in every process. */
-static int have_same_choices(const struct bm_instructions result[BM_SIDE_COUNT]) {
-    char choices[BM_SIDE_COUNT][sizeof result[0].describe];
-    for (uint32_t side = 0; side < BM_SIDE_COUNT; side++) {
-        bm_compare_copy_choices(result[side].describe, choices[side], sizeof choices[side]);
-    }
-    return strcmp(choices[BM_SIDE_BASE], choices[BM_SIDE_HEAD]) == 0;
-}
-
 static void judge(const struct bm_instructions result[BM_SIDE_COUNT],
                   struct bm_comparison_instructions *found) {
     found->base = result[BM_SIDE_BASE].per_update;
@@ -59,7 +50,7 @@ static void judge(const struct bm_instructions result[BM_SIDE_COUNT],
                    bm_instructions_source_name(result[BM_SIDE_BASE].source));
     if (!(found->base > 0)) {
         explain("base", "no instruction was seen", found);
-    } else if (!have_same_choices(result)) {
+    } else if (bm_choices_differ(result[BM_SIDE_BASE].describe, result[BM_SIDE_HEAD].describe)) {
         explain("both", "their tuners chose other code for the count; --option can fix a choice",
                 found);
     } else {

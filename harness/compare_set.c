@@ -1,5 +1,6 @@
 #include "compare_set.h"
 
+#include "choices.h"
 #include "error.h"
 #include "random.h"
 #include "row_worker.h"
@@ -23,6 +24,7 @@ struct set {
     const struct bm_set_request *request;
     struct bm_set_result *result;
     struct bm_turn_shape shape;
+    char describe[BM_ARM_COUNT][4096];
     double times_ns[BM_SET_ROUNDS_MAX][BM_ARM_COUNT];
 };
 
@@ -137,32 +139,42 @@ static void fill_padding(const struct set *set, enum bm_arm arm, char *padding) 
     padding[length] = '\0';
 }
 
-static void note_describe(const struct set *set, enum bm_arm arm, const json_t *reply) {
+static void note_describe(struct set *set, enum bm_arm arm, const json_t *reply) {
     const char *text = json_string_value(json_object_get(reply, "describe"));
-    if (arm != BM_ARM_AGAIN && text != NULL) {
-        char *describe = set->result->describe[side_of(arm)];
-        (void)snprintf(describe, sizeof set->result->describe[0], "%s", text);
+    if (text != NULL) {
+        (void)snprintf(set->describe[arm], sizeof set->describe[0], "%s", text);
     }
 }
 
-static void open_arm(const struct set *set, enum bm_arm arm) {
+/* The session of an arm whose worker runs, in place of one that it has. */
+static int32_t create_session(struct set *set, enum bm_arm arm) {
+    const struct bm_set_request *request = set->request;
+    json_t *reply = NULL;
+    json_t *create = bm_row_create_command(request->row[side_of(arm)], request->of, request->batch);
+    int32_t good = ask(set, arm, create, 1, &reply);
+    if (good) {
+        note_describe(set, arm, reply);
+    }
+    json_decref(reply);
+    return good;
+}
+
+static void open_arm(struct set *set, enum bm_arm arm) {
     const struct bm_set_request *request = set->request;
     enum bm_side side = side_of(arm);
     struct bm_row *row = request->row[side];
     char padding[PADDING_MAX];
-    json_t *reply = NULL;
     fill_padding(set, arm, padding);
     row->padding = padding;
     int32_t good = bm_row_start(row, worker_of(arm), request->of, request->hang_time_s,
                                 &set->result->verdict[side]);
     row->padding = NULL;
-    if (good && ask(set, arm, bm_row_create_command(row, request->of, request->batch), 1, &reply)) {
-        note_describe(set, arm, reply);
+    if (good) {
+        (void)create_session(set, arm);
     }
-    json_decref(reply);
 }
 
-static void check_arm(const struct set *set, enum bm_arm arm, double *update_ns) {
+static void check_arm(struct set *set, enum bm_arm arm, double *update_ns) {
     json_t *reply = NULL;
     double expected_s = 1e-9 * CHECK_UPDATES * set->request->update_ns;
     if (ask(set, arm, json_pack("{s:s}", "do", "check"), expected_s, &reply)) {
@@ -173,7 +185,7 @@ static void check_arm(const struct set *set, enum bm_arm arm, double *update_ns)
 }
 
 /* Each arm of a side until one fails; the other side goes on. */
-static void open_arms(const struct set *set) {
+static void open_arms(struct set *set) {
     enum bm_arm order[BM_ARM_COUNT];
     bm_set_order(set->request->of->seed, set->request->number, 0, order);
     for (uint32_t place = 0; place < BM_ARM_COUNT; place++) {
@@ -183,8 +195,31 @@ static void open_arms(const struct set *set) {
     }
 }
 
+/* A tuner that measures may choose otherwise in every process, and then sets would compare one
+ * choice with another: until the others agree with the arm that came first, they are asked again.
+ */
+static void make_alike(struct set *set) {
+    struct bm_set_result *result = set->result;
+    enum bm_arm order[BM_ARM_COUNT];
+    bm_set_order(set->request->of->seed, set->request->number, 0, order);
+    const char *wanted = set->describe[order[0]];
+    uint32_t is_lottery =
+        bm_choices_differ(set->describe[BM_ARM_BASE], set->describe[BM_ARM_AGAIN]);
+    for (uint32_t place = 1; place < BM_ARM_COUNT; place++) {
+        const char *found = set->describe[order[place]];
+        for (uint32_t i = 0; i < set->request->retries && bm_choices_differ(wanted, found); i++) {
+            result->retries++;
+            if (!create_session(set, order[place])) {
+                return;
+            }
+        }
+        result->is_unlike |= bm_choices_differ(wanted, found);
+    }
+    result->is_stubborn = result->is_unlike && !is_lottery;
+}
+
 /* All three, so that they have lived through the same. */
-static void check_arms(const struct set *set, double *update_ns) {
+static void check_arms(struct set *set, double *update_ns) {
     for (uint32_t arm = 0; arm < BM_ARM_COUNT; arm++) {
         enum bm_side side = side_of((enum bm_arm)arm);
         double found_ns = 0;
@@ -319,15 +354,16 @@ static void measure(struct set *set) {
     double checked_ns = 0;
     open_arms(set);
     double opened_s = bm_schedule_now_s();
+    if (are_good(set)) {
+        make_alike(set);
+    }
+    double alike_s = bm_schedule_now_s();
     if (set->request->checks) {
         check_arms(set, &checked_ns);
-        result->checks_s = bm_schedule_now_s() - opened_s;
-        begun_s += result->checks_s;
+        result->checks_s = bm_schedule_now_s() - alike_s;
     }
-    if (!are_good(set) || !open_turns(set, checked_ns)) {
-        return;
-    }
-    if (!run_rounds(set, begun_s)) {
+    begun_s += bm_schedule_now_s() - opened_s;
+    if (!are_good(set) || !open_turns(set, checked_ns) || !run_rounds(set, begun_s)) {
         return;
     }
     bm_set_values((const double(*)[BM_ARM_COUNT])set->times_ns, result->rounds, &result->log_ratio,
@@ -347,5 +383,9 @@ void bm_set_measure(const struct bm_set_request *request, struct bm_set_result *
     memset(result, 0, sizeof *result);
     measure(&set);
     stop_arms(&set);
+    (void)snprintf(result->describe[BM_SIDE_BASE], sizeof result->describe[0], "%s",
+                   set.describe[BM_ARM_BASE]);
+    (void)snprintf(result->describe[BM_SIDE_HEAD], sizeof result->describe[0], "%s",
+                   set.describe[BM_ARM_HEAD]);
     result->seconds = bm_schedule_now_s() - begun_s;
 }

@@ -22,7 +22,8 @@ struct bm_set_request {
     struct bm_row *row[BM_SIDE_COUNT];
     uint32_t number;    /* of the cell's sets, from 0 */
     uint32_t checks;    /* against the float64 reference, before, and against a replay, after */
-    double length_s;    /* of the whole without the checks, if that leaves 10 rounds */
+    uint32_t retries;   /* of tuners, so that all arms run alike */
+    double length_s;    /* of the whole without checks and retries, if that leaves 10 rounds */
     double longest_s;   /* the same, if it leaves 3 */
     double update_ns;   /* of base; 0: not known, it is measured first */
     double hang_time_s; /* beyond what it should take, for every answer */
@@ -31,6 +32,9 @@ struct bm_set_request {
 struct bm_set_result {
     struct bm_verdict verdict[BM_SIDE_COUNT]; /* unless both are OK there are no numbers */
     uint32_t rounds;
+    uint32_t retries;                /* sessions that were created again for that */
+    uint32_t is_unlike;              /* in the end an arm chose otherwise than another, */
+    uint32_t is_stubborn;            /* though the arms of base were alike from the start */
     double log_ratio;                /* log(head / base) */
     double aa;                       /* log(second arm of base / first) */
     double update_ns[BM_SIDE_COUNT]; /* median over the rounds */

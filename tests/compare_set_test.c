@@ -129,12 +129,16 @@ static int has_no_child(void) {
 }
 
 /* A set without time has the fewest rounds there are. */
-static void
-measure(const char *base, const char *head, uint32_t checks, struct bm_set_result *result) {
+static void measure_retrying(const char *base,
+                             const char *head,
+                             uint32_t checks,
+                             uint32_t retries,
+                             struct bm_set_result *result) {
     struct bm_set_request request = {.of = &bench.of,
                                      .batch = BATCH,
                                      .number = 1,
                                      .checks = checks,
+                                     .retries = retries,
                                      .length_s = 0,
                                      .longest_s = 1e9,
                                      .hang_time_s = 60};
@@ -149,11 +153,17 @@ measure(const char *base, const char *head, uint32_t checks, struct bm_set_resul
     bm_selection_free(&bench.side[BM_SIDE_HEAD]);
 }
 
+static void
+measure(const char *base, const char *head, uint32_t checks, struct bm_set_result *result) {
+    measure_retrying(base, head, checks, 0, result);
+}
+
 #define SCALAR "plugins/bm_scalar.so"
 #define TWIN "tests/plugins/twin/bm_twin.so"
 #define CRASH "tests/plugins/bad/bm_bad_segfault_gradient.so"
 #define WRONG "tests/plugins/bad/bm_bad_wrong_results.so"
 #define LAZY "tests/plugins/heads/bm_head_lazy.so"
+#define MOODY "tests/plugins/heads/bm_head_moody.so"
 #define PICKY "tests/plugins/heads/bm_head_picky.so"
 #define SLOW "tests/plugins/heads/bm_head_slow.so"
 
@@ -178,6 +188,28 @@ static void test_slow(void) {
     measure(SCALAR, SLOW, 0, &result);
     TEST_CHECK_MSG(result.log_ratio > log(2.0), "log ratio %g", result.log_ratio);
     TEST_CHECK(result.update_ns[BM_SIDE_HEAD] > 300000);
+}
+
+/* The moods of the arms are 0, 1, 0; asked again, the second is 1, then 0. */
+static void test_lottery(void) {
+    char path[] = "/tmp/compare_set_test_XXXXXX";
+    struct bm_set_result result;
+    int fd = mkstemp(path);
+    TEST_CHECK(fd >= 0 && close(fd) == 0 && setenv("MOODY", path, 1) == 0);
+    measure_retrying(MOODY, MOODY, 0, 4, &result);
+    TEST_CHECK(result.verdict[0].kind == BM_VERDICT_OK && result.rounds == 10);
+    TEST_CHECK_MSG(result.retries == 2 && !result.is_unlike && !result.is_stubborn, "%u retries",
+                   result.retries);
+    TEST_CHECK(strstr(result.describe[BM_SIDE_BASE], "mood=0") != NULL);
+    TEST_CHECK(strstr(result.describe[BM_SIDE_HEAD], "mood=0") != NULL);
+    TEST_CHECK(truncate(path, 0) == 0);
+    measure_retrying(MOODY, MOODY, 0, 0, &result);
+    TEST_CHECK(result.verdict[0].kind == BM_VERDICT_OK && result.rounds == 10);
+    TEST_CHECK(result.retries == 0 && result.is_unlike);
+    TEST_CHECK(unlink(path) == 0 && unsetenv("MOODY") == 0);
+    /* Head says always the same, and base something else: no lottery. */
+    measure_retrying(SCALAR, SLOW, 0, 2, &result);
+    TEST_CHECK(result.retries >= 2 && result.is_unlike && result.is_stubborn);
 }
 
 static void check_failure(const char *base,
@@ -217,6 +249,7 @@ int main(int argc, char **argv) {
     open_bench();
     test_good();
     test_slow();
+    test_lottery();
     test_failures();
     close_bench();
     return 0;

@@ -64,7 +64,8 @@ expect 1 'REGRESSION' "$scalar" "$plugins/heads/bm_head_slow.so" --export junit=
 check 'c["verdict"] == "REGRESSION" and c["ratio"] > 2 and 1 < c["low"] < c["ratio"] < c["high"] and c["p"] < 0.01'
 check 'c["cell"] == "custom (dense 24, relu, dense 10), synthetic, momentum, batch 7, 1 thread, float32"'
 check 'c["sets"] == len(c["details"]["log_ratio"]) >= 12 and c["details"]["screened"] < c["sets"] and end["exit"] == 1'
-check 'c["head_ns"] > 300000 and c["aa_spread"] is not None and c["choices"]["base"].startswith("isa=")'
+check 'c["head_ns"] > 300000 and c["aa_spread"] is not None and c["choices"]["differ"]'
+check 'c["choices"]["base"].startswith("isa=none") and c["choices"]["head"].startswith("isa=asleep")'
 grep -q '<failure' slow.xml || fail "no failure in the JUnit file"
 expect 0 'IMPROVEMENT' "$plugins/heads/bm_head_slow.so" "$scalar"
 check 'c["verdict"] == "IMPROVEMENT" and c["ratio"] < 0.5'
