@@ -90,14 +90,13 @@ static void judge_failure(const struct bm_verdict *base,
                           const struct bm_verdict *head,
                           struct bm_comparison_cell *cell) {
     enum bm_comparison_verdict of_head = head_failure(head->kind);
-    if (head->kind == BM_VERDICT_OK) {
-        conclude_side(cell, base_failure(base), "base", base);
-    } else if (of_head != BM_COMPARISON_LOST || base->kind == BM_VERDICT_OK) {
-        conclude_side(cell, of_head, "head", head);
-    } else if (base->kind == BM_VERDICT_UNSUPPORTED && head->kind == BM_VERDICT_UNSUPPORTED) {
+    int is_base_too = of_head == BM_COMPARISON_LOST && base->kind != BM_VERDICT_OK;
+    if (base->kind == BM_VERDICT_UNSUPPORTED && head->kind == BM_VERDICT_UNSUPPORTED) {
         conclude_side(cell, BM_COMPARISON_SKIPPED, "both", head);
-    } else {
+    } else if (head->kind == BM_VERDICT_OK || is_base_too) {
         conclude_side(cell, base_failure(base), "base", base);
+    } else {
+        conclude_side(cell, of_head, "head", head);
     }
 }
 

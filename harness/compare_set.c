@@ -94,7 +94,7 @@ void bm_set_values(const double (*times_ns)[BM_ARM_COUNT],
 }
 
 static double median_ns(const struct set *set, enum bm_side side) {
-    double values[2 * BM_SET_ROUNDS_MAX];
+    double values[2 * BM_SET_ROUNDS_MAX] = {0};
     uint32_t count = 0;
     for (uint32_t i = 0; i < set->result->rounds; i++) {
         if (side == BM_SIDE_HEAD) {

@@ -54,12 +54,11 @@ static int32_t find_plugin(const struct bm_options *options, char *path, struct 
         const struct bm_row *row = &selection->row[i];
         found = row->device != NULL && !row->computes_nothing ? row : NULL;
     }
-    if (status == BM_STATUS_OK && found == NULL) {
+    if (status == BM_STATUS_OK && found != NULL) {
+        (void)snprintf(path, BM_PATH_SIZE, "%s", found->file->path);
+    } else if (status == BM_STATUS_OK) {
         status = bm_fail(error, BM_STATUS_INVALID,
                          "--self-test: expected a plugin with a device, found none");
-    }
-    if (status == BM_STATUS_OK) {
-        (void)snprintf(path, BM_PATH_SIZE, "%s", found->file->path);
     }
     bm_selection_free(selection);
     free(selection);
