@@ -162,6 +162,7 @@ measure(const char *base, const char *head, uint32_t checks, struct bm_set_resul
 #define TWIN "tests/plugins/twin/bm_twin.so"
 #define CRASH "tests/plugins/bad/bm_bad_segfault_gradient.so"
 #define WRONG "tests/plugins/bad/bm_bad_wrong_results.so"
+#define FORGETFUL "tests/plugins/heads/bm_head_forgetful.so"
 #define LAZY "tests/plugins/heads/bm_head_lazy.so"
 #define MOODY "tests/plugins/heads/bm_head_moody.so"
 #define PICKY "tests/plugins/heads/bm_head_picky.so"
@@ -232,6 +233,10 @@ static void test_failures(void) {
     check_failure(SCALAR, WRONG, 1, BM_VERDICT_OK, BM_VERDICT_WRONG);
     check_failure(WRONG, WRONG, 1, BM_VERDICT_WRONG, BM_VERDICT_WRONG);
     check_failure(SCALAR, LAZY, 1, BM_VERDICT_OK, BM_VERDICT_WRONG);
+    /* What only the replay sees. */
+    check_failure(SCALAR, FORGETFUL, 1, BM_VERDICT_OK, BM_VERDICT_WRONG);
+    check_failure(FORGETFUL, SCALAR, 1, BM_VERDICT_WRONG, BM_VERDICT_OK);
+    check_failure(SCALAR, FORGETFUL, 0, BM_VERDICT_OK, BM_VERDICT_OK);
     check_failure(SCALAR, PICKY, 0, BM_VERDICT_OK, BM_VERDICT_UNSUPPORTED);
     check_failure(PICKY, TWIN, 0, BM_VERDICT_UNSUPPORTED, BM_VERDICT_OK);
     check_failure(PICKY, PICKY, 0, BM_VERDICT_UNSUPPORTED, BM_VERDICT_UNSUPPORTED);
