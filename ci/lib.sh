@@ -13,6 +13,12 @@ show_help() {
     sed -n '2,/^[^#]/{/^#/!q; s/^# \{0,1\}//; p}' "$0"
 }
 
+# A --time-limit, "8m", "300s" or "300", in seconds.
+seconds_of() {
+    [[ $1 =~ ^([1-9][0-9]{0,4})(s|m|)$ ]] || fail "--time-limit: expected a time like 8m or 300s, found \"$1\"" 2
+    printf '%d' $((BASH_REMATCH[1] * $([ "${BASH_REMATCH[2]}" = m ] && echo 60 || echo 1)))
+}
+
 # configure FOLDER PRESET [CMAKE ARGS...]: a build folder keeps the generator that it was made with.
 configure() {
     local folder=$1 preset=$2
