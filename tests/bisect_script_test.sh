@@ -77,9 +77,11 @@ says 'error: 90% of "fast.filled" & <more>'
 [ ! -e called ] || fail "it compared what did not build"
 at four 125 good
 says "cannot tell, inconclusive"
+[ "$(grep -c INCONCLUSIVE out)" -eq 2 ] || fail "expected two comparisons, found $(cat out)"
 at five 0 good
 at six 1 good
 says "bad, a regression"
+[ "$(grep -c REGRESSION out)" -eq 1 ] || fail "expected one comparison, found $(cat out)"
 at six 0 --backend same good
 # The same code is the same bytes, whatever was built before.
 grep -qxF "bm_same.so: IDENTICAL" out || fail "expected identical builds, found $(cat out)"
