@@ -208,11 +208,12 @@ static json_t *details_json(const struct measurement *of) {
         (void)json_array_append_new(rounds, json_integer(of->rounds[i]));
     }
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:f, s:{s:s, s:s}, s:{s:s, s:s}}",
+        "{s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:f, s:{s:s, s:s}, s:{s:s, s:s}}",
         "log_ratio", numbers_json(gate->log_ratio, gate->count), "aa_log_ratio",
         numbers_json(gate->aa, gate->count), "base_ns",
         numbers_json(of->update_ns[BM_SIDE_BASE], gate->count), "head_ns",
-        numbers_json(of->update_ns[BM_SIDE_HEAD], gate->count), "rounds", rounds, "screened",
+        numbers_json(of->update_ns[BM_SIDE_HEAD], gate->count), "rounds", rounds, "first_set",
+        (int)of->request->first_set, "screened",
         (int)(gate->is_confirming ? gate->screened : gate->count), "sets_max",
         (int)of->rule.sets_max, "retried_sets", (int)of->retried, "unlike_sets", (int)of->unlike,
         "set_s", of->sets_s / gate->count, "sha256", "base", pair->row[BM_SIDE_BASE]->file->sha256,

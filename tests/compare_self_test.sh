@@ -44,16 +44,23 @@ grep -qE '^scalar \+400% +32 +2 +0 +2 +0 +0 ' out || fail "expected two regressi
 [ "$(grep -c '"kind":"compare"' record.jsonl)" = 4 ] || fail "expected four cells in the record"
 grep -q '"verdict":"REGRESSION"' record.jsonl || fail "no regression in the record"
 grep -q 'percent=400' record.jsonl || fail "the delay is not among the choices of head"
-# The two gates of a kind are not the same gate twice.
-python3 - <<'PYTHON' || fail "two gates have the same sets"
-import json, sys
-sets = [o["details"]["log_ratio"] for o in map(json.loads, open("record.jsonl")) if o["kind"] == "compare"]
-sys.exit(any(a == b for i, a in enumerate(sets) for b in sets[:i]))
-PYTHON
+# The gates of a kind draw other orders and layouts.
+grep -o '"first_set":[0-9]*' record.jsonl | sort -u | tr '\n' ' ' >sets
+[ "$(cat sets)" = '"first_set":0 "first_set":48 ' ] || fail "expected sets from 0 and from 48 on, found $(cat sets)"
 
 # By name, among those that are found; options of the plugin hold for it in disguise too.
 expect 5 'nothing' --backend scalar --filter 'nothing*'
 expect 3 'FAILED: gates without a verdict' --backend scalar --delay 0% --option scalar.nosuch=1
+
+# A plugin's own options hold for it in disguise.
+"$program" list >list.txt
+if grep -q '^ *avx2:0 ' list.txt; then
+    expect 0 'PASS' --backend avx2 --delay 0% --threshold 100% --option avx2.skinny_max=17
+    [ "$(sed '/"kind":"compare"/!d; s/skinny_max=17/&\n/g' record.jsonl | grep -c 'skinny_max=17')" = 2 ] || fail "expected the option in the choices of both"
+fi
+
+# False alarms are the gate's failure.
+expect 3 'FAILED: false alarms' "$BM_TEST_BINARY_DIR/tests/plugins/heads/bm_head_shy.so" --delay 0%
 
 # A plugin that crashes has no gate.
 expect 3 'FAILED: gates without a verdict' "$BM_TEST_BINARY_DIR/tests/plugins/bad/bm_bad_segfault_gradient.so" --delay 0%
