@@ -1,5 +1,5 @@
-/* Every update sleeps first where the delay plugin is loaded too: slower by it, whatever delay it is
- * asked for. */
+/* Every update sleeps first where the delay plugin is loaded too: slower by it, whatever delay it
+ * is asked for. */
 #include "entry.h"
 
 #include <stdio.h>
