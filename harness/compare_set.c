@@ -201,6 +201,7 @@ static void open_arms(struct set *set) {
 static void make_alike(struct set *set) {
     struct bm_set_result *result = set->result;
     enum bm_arm order[BM_ARM_COUNT];
+    char before[sizeof set->describe[0]];
     bm_set_order(set->request->of->seed, set->request->number, 0, order);
     const char *wanted = set->describe[order[0]];
     uint32_t is_lottery =
@@ -208,10 +209,12 @@ static void make_alike(struct set *set) {
     for (uint32_t place = 1; place < BM_ARM_COUNT; place++) {
         const char *found = set->describe[order[place]];
         for (uint32_t i = 0; i < set->request->retries && bm_choices_differ(wanted, found); i++) {
+            memcpy(before, found, sizeof before);
             result->retries++;
             if (!create_session(set, order[place])) {
                 return;
             }
+            is_lottery |= bm_choices_differ(before, found);
         }
         result->is_unlike |= bm_choices_differ(wanted, found);
     }

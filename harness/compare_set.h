@@ -34,7 +34,7 @@ struct bm_set_result {
     uint32_t rounds;
     uint32_t retries;                /* sessions that were created again for that */
     uint32_t is_unlike;              /* in the end an arm chose otherwise than another, */
-    uint32_t is_stubborn;            /* though the arms of base were alike from the start */
+    uint32_t is_stubborn;            /* and no arm ever changed its mind, nor did base's differ */
     double log_ratio;                /* log(head / base) */
     double aa;                       /* log(second arm of base / first) */
     double update_ns[BM_SIDE_COUNT]; /* median over the rounds */
