@@ -229,25 +229,34 @@ static void check_arms(struct set *set, double *update_ns) {
         if (is_good(set, side) && !set->request->row[side]->computes_nothing) {
             check_arm(set, (enum bm_arm)arm, &found_ns);
         }
-        *update_ns = arm == BM_ARM_BASE ? found_ns : *update_ns;
+        *update_ns = fmax(*update_ns, found_ns);
     }
 }
 
-/* How long base's update takes, in a warm session. */
-static double estimate_ns(const struct set *set, double checked_ns) {
+static double calibrate(const struct set *set, enum bm_arm arm) {
     json_t *reply = NULL;
+    double found_ns = 0;
+    if (ask(set, arm, json_pack("{s:s}", "do", "calibrate"), 1, &reply)) {
+        found_ns = json_number_value(json_object_get(reply, "update_ns"));
+    }
+    json_decref(reply);
+    return found_ns;
+}
+
+/* How long an update of the slowest arm takes, in a warm session: turns are as many updates for all
+ * arms, and those of a head many times as slow would leave no time for enough of them. */
+static double estimate_ns(const struct set *set, double checked_ns) {
     if (set->request->update_ns > 0) {
         return set->request->update_ns;
     }
     if (checked_ns > LONG_NS) {
         return checked_ns;
     }
-    double found_ns = 0;
-    if (ask(set, BM_ARM_BASE, json_pack("{s:s}", "do", "calibrate"), 1, &reply)) {
-        found_ns = json_number_value(json_object_get(reply, "update_ns"));
+    double slowest_ns = 0;
+    for (uint32_t arm = 0; arm < BM_ARM_COUNT && are_good(set); arm++) {
+        slowest_ns = fmax(slowest_ns, calibrate(set, (enum bm_arm)arm));
     }
-    json_decref(reply);
-    return found_ns;
+    return slowest_ns;
 }
 
 static int32_t fail_answer(const struct set *set, enum bm_arm arm) {

@@ -25,7 +25,7 @@ struct bm_set_request {
     uint32_t retries;   /* of tuners, so that all arms run alike */
     double length_s;    /* of the whole without checks and retries, if that leaves 10 rounds */
     double longest_s;   /* the same, if it leaves 3 */
-    double update_ns;   /* of base; 0: not known, it is measured first */
+    double update_ns;   /* of the slowest arm; 0: not known, it is measured first */
     double hang_time_s; /* beyond what it should take, for every answer */
 };
 
@@ -38,7 +38,7 @@ struct bm_set_result {
     double log_ratio;                /* log(head / base) */
     double aa;                       /* log(second arm of base / first) */
     double update_ns[BM_SIDE_COUNT]; /* median over the rounds */
-    double estimate_ns;              /* of base's update, that the turns were shaped by */
+    double estimate_ns;              /* of the slowest arm's update, that turns were shaped by */
     double seconds;                  /* of the whole */
     double checks_s;                 /* of them for the checks */
     double round_s;                  /* one round */

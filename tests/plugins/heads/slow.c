@@ -10,7 +10,7 @@ static int32_t update(struct bm_session *session,
                       const struct bm_slice *slice,
                       const struct bm_hyper *hyper,
                       struct bm_error *error) {
-    const struct timespec pause = {0, 300000};
+    const struct timespec pause = {0, 3000000};
     (void)nanosleep(&pause, NULL);
     return base.update(session, slice, hyper, error);
 }
