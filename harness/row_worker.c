@@ -46,8 +46,9 @@ static int32_t start_process(struct bm_row *row,
     spec.variable_count =
         bm_discover_variables(row->options, row->file->name, variables, BM_LIST_MAX);
     if (row->padding != NULL) {
-        variables[spec.variable_count].name = PADDING_VARIABLE;
-        variables[spec.variable_count++].value = row->padding;
+        struct bm_worker_variable *padding = &variables[spec.variable_count++];
+        padding->name = PADDING_VARIABLE;
+        padding->value = row->padding;
     }
     spec.in_process = row->options->in_process;
     if (bm_worker_start(&spec, &row->worker[index], &error) == BM_STATUS_OK) {

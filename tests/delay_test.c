@@ -12,7 +12,9 @@ static int64_t fake_ns = 1000000;
 static int64_t reading_ns = 1; /* what a reading of the clock takes */
 static uint32_t readings;
 
-/* In place of the C library's, for the plugin too. */
+/* In place of the C library's, whose header names the parameters by reserved names; for the plugin
+ * too. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *time) {
     (void)clock;
     readings++;
