@@ -4,10 +4,10 @@
 #include "field.h"
 #include "measure.h"
 #include "record.h"
+#include "record_folder.h"
 #include "record_scan.h"
 
 #include <ctype.h>
-#include <fts.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -464,59 +464,15 @@ static int32_t read_file(struct reader *reader, const char *path, struct bm_erro
     return status == BM_STATUS_INVALID ? complain(reader->history, error) : status;
 }
 
-static int has_ending(const char *name, size_t length, const char *ending) {
-    size_t own = strlen(ending);
-    return length > own && strcmp(name + length - own, ending) == 0;
+static int32_t visit(void *context, const char *path, const char *folder, struct bm_error *error) {
+    struct reader *reader = context;
+    reader->folder = folder;
+    return read_file(reader, path, error);
 }
 
-static int is_record(const FTSENT *entry) {
-    return has_ending(entry->fts_name, entry->fts_namelen, ".jsonl") ||
-           has_ending(entry->fts_name, entry->fts_namelen, ".jsonl.partial");
-}
-
-static int compare_names(const FTSENT **left, const FTSENT **right) {
-    return strcmp((*left)->fts_name, (*right)->fts_name);
-}
-
-static int32_t visit(struct reader *reader, FTS *tree, FTSENT *entry, struct bm_error *error) {
-    switch (entry->fts_info) {
-    case FTS_D:
-        if (entry->fts_level > 0 && entry->fts_name[0] == '.') {
-            (void)fts_set(tree, entry, FTS_SKIP);
-        }
-        return BM_STATUS_OK;
-    case FTS_F:
-    case FTS_NSOK:
-    case FTS_DEFAULT:
-    case FTS_SLNONE:
-        reader->folder = entry->fts_parent->fts_name;
-        return is_record(entry) ? read_file(reader, entry->fts_path, error) : BM_STATUS_OK;
-    case FTS_DNR:
-    case FTS_NS:
-    case FTS_ERR:
-        (void)bm_fail(error, BM_STATUS_INVALID, "%s: cannot read it: %s", entry->fts_path,
-                      strerror(entry->fts_errno));
-        return complain(reader->history, error);
-    default: /* the second visit of a folder; a link back to one above */
-        return BM_STATUS_OK;
-    }
-}
-
-static int32_t walk(struct reader *reader, const char *folder, struct bm_error *error) {
-    char path[BM_PATH_SIZE];
-    char *const paths[] = {path, NULL};
-    int32_t status = BM_STATUS_OK;
-    FTSENT *entry;
-    (void)snprintf(path, sizeof path, "%s", folder);
-    FTS *tree = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, compare_names);
-    if (tree == NULL) {
-        return bm_fail_errno(error, BM_STATUS_NO_MEMORY, "%s: cannot read it", folder);
-    }
-    while (status == BM_STATUS_OK && (entry = fts_read(tree)) != NULL) {
-        status = visit(reader, tree, entry, error);
-    }
-    (void)fts_close(tree);
-    return status;
+static int32_t pass_over(void *context, struct bm_error *error) {
+    const struct reader *reader = context;
+    return complain(reader->history, error);
 }
 
 static int32_t check_folder(const char *folder, struct bm_error *error) {
@@ -551,24 +507,50 @@ static void list_members(struct reader *reader) {
     BM_ASSERT(count + 1 < sizeof reader->members / sizeof reader->members[0]);
 }
 
-int32_t bm_history_read(struct bm_history *history, const char *folder, struct bm_error *error) {
-    struct reader reader = {.history = history, .run = NO_RUN, .scan = {.fd = -1}};
-    history->hosts = json_array();
-    history->host_index = json_object();
-    history->series_index = json_object();
-    history->run_ids = json_object();
-    history->asked_index = json_object();
-    if (history->hosts == NULL || history->host_index == NULL || history->series_index == NULL ||
-        history->run_ids == NULL || history->asked_index == NULL) {
-        return fail_memory(error);
+static int32_t make_tables(struct bm_history *history, struct bm_error *error) {
+    json_t **const tables[] = {&history->host_index, &history->series_index, &history->run_ids,
+                               &history->asked_index};
+    int failed = history->hosts == NULL && (history->hosts = json_array()) == NULL;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        failed |= *tables[i] == NULL && (*tables[i] = json_object()) == NULL;
     }
+    return failed ? fail_memory(error) : BM_STATUS_OK;
+}
+
+int32_t bm_history_read(struct bm_history *history, const char *folder, struct bm_error *error) {
+    static const struct bm_record_visitor visitor = {.record = visit, .unreadable = pass_over};
+    struct reader reader = {.history = history, .run = NO_RUN, .scan = {.fd = -1}};
+    int32_t status = make_tables(history, error);
     list_members(&reader);
     reader.wanted = (struct bm_record_wanted){
         .thin = "cell", .members = reader.members, .inner = inner_fields, .whole = "run"};
-    int32_t status = check_folder(folder, error);
-    status = status != BM_STATUS_OK ? status : walk(&reader, folder, error);
+    status = status != BM_STATUS_OK ? status : check_folder(folder, error);
+    status =
+        status != BM_STATUS_OK ? status : bm_record_folder_walk(folder, &visitor, &reader, error);
     forget_run(&reader);
     bm_record_scan_free(&reader.scan);
+    return status;
+}
+
+int32_t bm_history_add(struct bm_history *history,
+                       const char *path,
+                       uint64_t line,
+                       const json_t *objects,
+                       struct bm_error *error) {
+    struct reader reader = {
+        .history = history, .run = NO_RUN, .folder = "", .scan = {.fd = -1, .path = path}};
+    size_t index;
+    const json_t *object;
+    int32_t status = make_tables(history, error);
+    json_array_foreach(objects, index, object) {
+        reader.scan.line = line + index;
+        if (status == BM_STATUS_OK && bm_field_is_kind(object, "run")) {
+            status = take_run(&reader, object, error);
+        } else if (status == BM_STATUS_OK && bm_field_is_kind(object, "cell")) {
+            status = take_cell(&reader, object, error);
+        }
+    }
+    forget_run(&reader);
     return status;
 }
 

@@ -62,6 +62,14 @@ extern const char *const bm_history_statuses[];
  * INVALID if there is no such folder; NO_MEMORY. */
 int32_t bm_history_read(struct bm_history *history, const char *folder, struct bm_error *error);
 
+/* Adds a record that has been read: `objects`, borrowed for the call, of which the first stands in
+ * that line of the file `path`. INVALID with file and line where a cell is damaged; NO_MEMORY. */
+int32_t bm_history_add(struct bm_history *history,
+                       const char *path,
+                       uint64_t line,
+                       const json_t *objects,
+                       struct bm_error *error);
+
 void bm_history_deinit(struct bm_history *history);
 
 #endif

@@ -208,6 +208,17 @@ static json_t *lost_object(const struct trends *trends,
     return object;
 }
 
+/* [[started, revision, median_ns], ...] */
+static json_t *points_of(const struct trends *trends, const struct view *view) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct bm_history_run *run = &trends->history->runs[view->points[i].run];
+        (void)json_array_append_new(
+            list, json_pack("[s, s, f]", run->started, run->revision, view->points[i].ns));
+    }
+    return list;
+}
+
 static json_t *trend_of(struct trends *trends,
                         const struct bm_history_series *series,
                         const struct view *view,
@@ -218,10 +229,11 @@ static json_t *trend_of(struct trends *trends,
     const struct bm_history_point *last = &view->points[view->count - 1];
     json_t *changes = changes_of(trends, view, error);
     json_t *object = json_pack(
-        "{s:s, s:i, s:s, s:O, s:s, s:i, s:o, s:o, s:f, s:o, s:o}", "kind", "history", "schema", 1,
-        "series", history->options->series, "host", json_array_get(history->hosts, series->host),
+        "{s:s, s:i, s:s, s:O, s:s, s:i, s:o, s:o, s:f, s:o, s:o, s:o}", "kind", "history", "schema",
+        1, "series", history->options->series, "host", json_array_get(history->hosts, series->host),
         "label", series->label, "runs", (int)view->count, "first", moment(trends, first), "last",
-        moment(trends, last), "ratio", last->ns / first->ns, "changes", changes, "lost", lost);
+        moment(trends, last), "ratio", last->ns / first->ns, "changes", changes, "lost", lost,
+        "points", points_of(trends, view));
     (void)json_object_update_missing(object, series->identity);
     return object;
 }

@@ -38,6 +38,10 @@ int32_t bm_record_scan_open(struct bm_record_scan *scan,
     return BM_STATUS_OK;
 }
 
+int bm_record_scan_is_torn(const struct bm_record_scan *scan) {
+    return scan->is_at_end && scan->end > scan->begin;
+}
+
 void bm_record_scan_close(struct bm_record_scan *scan) {
     if (scan->fd >= 0) {
         (void)close(scan->fd);
@@ -277,6 +281,9 @@ static int32_t parse(struct bm_record_scan *scan,
                      json_t **object,
                      struct bm_error *error) {
     int32_t status = BM_STATUS_OK;
+    if (scan->wanted == NULL) {
+        return parse_whole(scan, line, length, object, error);
+    }
     *object = memchr(line, '\0', length) == NULL ? parse_thin(scan, line) : NULL;
     if (!bm_field_is_kind(*object, scan->wanted->thin) &&
         (*object == NULL || bm_field_text(*object, "kind")[0] == '\0' ||

@@ -37,8 +37,8 @@ struct bm_record_scan {
     uint32_t is_at_end;
 };
 
-/* Borrows `path` and `wanted` until it is closed. INVALID if it is no plain file that can be read.
- */
+/* Borrows `path` and `wanted` until it is closed; `wanted` NULL: every object, and whole. INVALID
+ * if it is no plain file that can be read. */
 int32_t bm_record_scan_open(struct bm_record_scan *scan,
                             const char *path,
                             const struct bm_record_wanted *wanted,
@@ -47,6 +47,9 @@ int32_t bm_record_scan_open(struct bm_record_scan *scan,
 /* The next object of the two kinds, the caller's; NULL at the end, a torn last line being dropped.
  * INVALID, with file and line, for what is no JSON object with a kind; NO_MEMORY. */
 int32_t bm_record_scan_next(struct bm_record_scan *scan, json_t **object, struct bm_error *error);
+
+/* Whether a last line was dropped, once all objects came. */
+int bm_record_scan_is_torn(const struct bm_record_scan *scan);
 
 /* Keeps the memory for the next file. */
 void bm_record_scan_close(struct bm_record_scan *scan);

@@ -151,6 +151,8 @@ matches out ',"2026-01-21T03:00:00Z","rev19","rev20",1\.[01][0-9]*,1\.[01][0-9]*
 awk -F, 'NR > 1 && NF != 30 { exit 1 }' "$work/out" || fail 'expected 30 fields'
 grep -qF '"kind":"history","schema":1,"series":"update","host":{"machine":"box"' "$work/lines" || fail 'no object'
 grep -qF '"after":"rev19","upto":"rev20"' "$work/lines" || fail 'no commits'
+points='"points":\[\["2026-01-01T03:00:00Z","rev0",[0-9.]+\],.*,\["2026-02-02T03:00:00Z","rev29",[0-9.]+\]\]'
+[ "$(grep -cE "$points" "$work/lines")" = 2 ] || fail 'no points'
 grep -qF '| update: mlp, mnist, momentum, 2 threads, float32 | runs | first | last | last / first | changes |' "$work/page" ||
     fail 'no heading of the page'
 grep -qxF '|---|--:|--:|--:|--:|---|' "$work/page" || fail 'no columns of the page'

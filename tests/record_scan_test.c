@@ -87,6 +87,24 @@ static void test_ends(void) {
     check_only("nonsense", NULL);
 }
 
+/* Without a choice every object comes, and whole. */
+static void test_all_objects(void) {
+    static const char *const lines[] = {"{\"kind\":\"cell\",\"more\":{\"a\":[1]}}",
+                                        "{\"kind\":\"epoch\",\"name\":1}", "{\"kind\":\"en"};
+    char text[256];
+    (void)snprintf(text, sizeof text, "%s\n%s\n%s", lines[0], lines[1], lines[2]);
+    for (int is_torn = 0; is_torn < 2; is_torn++) {
+        write_file(text, is_torn ? strlen(text) : strlen(lines[0]) + strlen(lines[1]) + 2);
+        TEST_CHECK(bm_record_scan_open(&scan, path, NULL, &error) == BM_STATUS_OK);
+        check_next(lines[0]);
+        TEST_CHECK(!bm_record_scan_is_torn(&scan));
+        check_next(lines[1]);
+        check_next(NULL);
+        TEST_CHECK(bm_record_scan_is_torn(&scan) == is_torn);
+        bm_record_scan_close(&scan);
+    }
+}
+
 static void test_refused(void) {
     static const char *const lines[] = {
         "\n",
@@ -154,6 +172,7 @@ int main(void) {
     test_what_is_kept();
     test_unusual_objects();
     test_ends();
+    test_all_objects();
     test_refused();
     test_no_plain_file();
     test_long_lines();
