@@ -10,7 +10,6 @@
 
 /* The spread is half of what lies between the quartiles of the rounds, so this is 10 %. */
 #define UNSTEADY 0.05
-#define CASES_MAX 64
 /* A process that became so many times larger than needed is told, from so many bytes on. */
 #define MEMORY_RATIO 1.2
 #define MEMORY_BYTES 268435456.0
@@ -23,6 +22,10 @@ int32_t bm_table_format(const char *name) {
         }
     }
     return -1;
+}
+
+int bm_table_is_unsteady(const json_t *series) {
+    return bm_field_number(series, "spread") > UNSTEADY;
 }
 
 void bm_table_time(double ns, char *text, uint32_t capacity) {
@@ -100,50 +103,67 @@ static void model_of(const json_t *cell, char *model, size_t capacity) {
     }
 }
 
-/* Cells of one case share a table: everything but backend, device and batch. */
+/* Cells of one case share a table: everything but backend, device and batch. Where several records
+ * stand side by side, rows tell their threads and seed. */
 static void case_key(const json_t *cell, char *key, size_t capacity) {
     char model[128];
+    char threads[48] = "";
+    int has_row = json_object_get(cell, "row") != NULL;
     model_of(cell, model, sizeof model);
-    (void)snprintf(
-        key, capacity, "%s, %s, %s, %lld thread%s, %s", model, bm_field_text(cell, "dataset"),
-        bm_field_text(cell, "optimizer"), (long long)bm_field_whole(cell, "threads"),
-        bm_field_number(cell, "threads") == 1 ? "" : "s", bm_field_text(cell, "precision"));
-    if (bm_field_number(cell, "seed") != 1) {
+    if (!has_row) {
+        (void)snprintf(threads, sizeof threads, ", %lld thread%s",
+                       (long long)bm_field_whole(cell, "threads"),
+                       bm_field_number(cell, "threads") == 1 ? "" : "s");
+    }
+    (void)snprintf(key, capacity, "%.127s, %.100s, %.100s%s, %.100s", model,
+                   bm_field_text(cell, "dataset"), bm_field_text(cell, "optimizer"), threads,
+                   bm_field_text(cell, "precision"));
+    if (!has_row && bm_field_number(cell, "seed") != 1) {
         size_t used = strlen(key);
         (void)snprintf(key + used, capacity - used, ", seed %lld",
                        (long long)bm_field_whole(cell, "seed"));
     }
 }
 
-/* The axes of one table, in order of first appearance (rows) and of size (columns). */
+/* The axes of one table, in order of first appearance (rows) and of size (columns). Cells and texts
+ * are borrowed from the record. */
 struct layout {
-    char key[512];
     uint32_t row_count;
-    char rows[256][BM_NAME_SIZE];
+    const char **rows; /* [row_count] */
     uint32_t batch_count;
-    uint64_t batches[BM_LIST_MAX];
-    uint64_t full; /* a batch that is the whole set, or 0 */
+    uint64_t *batches;    /* [batch_count] */
+    const json_t **cells; /* [row_count][batch_count], NULL where there is none */
+    uint64_t full;        /* a batch that is the whole set, or 0 */
 };
 
-static uint32_t row_index(struct layout *layout, const char *label) {
+/* What a row is called: in a record of its own by the label, among others as they say. */
+static const char *row_of(const json_t *cell) {
+    const char *row = json_string_value(json_object_get(cell, "row"));
+    return row != NULL ? row : bm_field_text(cell, "label");
+}
+
+static uint32_t row_index(struct layout *layout, const char *row) {
     for (uint32_t i = 0; i < layout->row_count; i++) {
-        if (strcmp(layout->rows[i], label) == 0) {
+        if (strcmp(layout->rows[i], row) == 0) {
             return i;
         }
     }
-    if (layout->row_count < 256) {
-        (void)snprintf(layout->rows[layout->row_count++], BM_NAME_SIZE, "%s", label);
-    }
-    return layout->row_count - 1;
+    layout->rows[layout->row_count] = row;
+    return layout->row_count++;
 }
 
-static void add_batch(struct layout *layout, uint64_t batch) {
+/* The first place of a batch that is not smaller. */
+static uint32_t batch_index(const struct layout *layout, uint64_t batch) {
     uint32_t at = 0;
     while (at < layout->batch_count && layout->batches[at] < batch) {
         at++;
     }
-    if ((at < layout->batch_count && layout->batches[at] == batch) ||
-        layout->batch_count == BM_LIST_MAX) {
+    return at;
+}
+
+static void add_batch(struct layout *layout, uint64_t batch) {
+    uint32_t at = batch_index(layout, batch);
+    if (at < layout->batch_count && layout->batches[at] == batch) {
         return;
     }
     memmove(&layout->batches[at + 1], &layout->batches[at],
@@ -152,42 +172,56 @@ static void add_batch(struct layout *layout, uint64_t batch) {
     layout->batch_count++;
 }
 
-static int in_case(const json_t *object, const char *key) {
-    char own[512];
-    if (!bm_field_is_kind(object, "cell")) {
-        return 0;
-    }
-    case_key(object, own, sizeof own);
-    return strcmp(own, key) == 0;
-}
-
-static void find_layout(const json_t *objects, const char *key, struct layout *layout) {
+static void find_axes(const json_t *cells, struct layout *layout) {
     size_t index;
     const json_t *cell;
+    json_array_foreach(cells, index, cell) {
+        (void)row_index(layout, row_of(cell));
+        add_batch(layout, bm_field_whole(cell, "batch"));
+        if (json_is_true(json_object_get(cell, "full"))) {
+            layout->full = bm_field_whole(cell, "batch");
+        }
+    }
+}
+
+/* Of cells that are there twice the first counts. */
+static void place_cells(const json_t *cells, struct layout *layout) {
+    size_t index;
+    const json_t *cell;
+    json_array_foreach(cells, index, cell) {
+        uint32_t row = row_index(layout, row_of(cell));
+        uint32_t batch = batch_index(layout, bm_field_whole(cell, "batch"));
+        const json_t **place = &layout->cells[(size_t)row * layout->batch_count + batch];
+        *place = *place == NULL ? cell : *place;
+    }
+}
+
+/* Of the cells of a case. 0, or -1 without memory; free it in both cases. */
+static int find_layout(const json_t *cells, struct layout *layout) {
+    size_t count = json_array_size(cells);
     memset(layout, 0, sizeof *layout);
-    (void)snprintf(layout->key, sizeof layout->key, "%s", key);
-    json_array_foreach(objects, index, cell) {
-        if (in_case(cell, key)) {
-            (void)row_index(layout, bm_field_text(cell, "label"));
-            add_batch(layout, bm_field_whole(cell, "batch"));
-            if (json_is_true(json_object_get(cell, "full"))) {
-                layout->full = bm_field_whole(cell, "batch");
-            }
-        }
+    layout->rows = calloc(count, sizeof *layout->rows);
+    layout->batches = calloc(count, sizeof *layout->batches);
+    if (layout->rows == NULL || layout->batches == NULL) {
+        return -1;
     }
+    find_axes(cells, layout);
+    layout->cells = calloc((size_t)layout->row_count * layout->batch_count, sizeof(const json_t *));
+    if (layout->cells == NULL) {
+        return -1;
+    }
+    place_cells(cells, layout);
+    return 0;
 }
 
-static const json_t *
-find_cell(const json_t *objects, const struct layout *layout, uint32_t row, uint64_t batch) {
-    size_t index;
-    const json_t *cell;
-    json_array_foreach(objects, index, cell) {
-        if (in_case(cell, layout->key) && bm_field_whole(cell, "batch") == batch &&
-            strcmp(bm_field_text(cell, "label"), layout->rows[row]) == 0) {
-            return cell;
-        }
-    }
-    return NULL;
+static void free_layout(struct layout *layout) {
+    free(layout->rows);
+    free(layout->batches);
+    free(layout->cells);
+}
+
+static const json_t *find_cell(const struct layout *layout, uint32_t row, uint32_t batch) {
+    return layout->cells[(size_t)row * layout->batch_count + batch];
 }
 
 /* ---- Fields ---- */
@@ -299,8 +333,7 @@ static void fill_heading(const struct layout *layout, struct bm_grid *grid, cons
 }
 
 /* One block: a row a backend, a column a batch size. `series` NULL: epochs. */
-static void print_block(const json_t *objects,
-                        const struct layout *layout,
+static void print_block(const struct layout *layout,
                         const char *title,
                         const char *series,
                         uint32_t format,
@@ -314,7 +347,7 @@ static void print_block(const json_t *objects,
         bm_grid_set(&grid, row + 1, 0, "%s", layout->rows[row]);
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             char text[96];
-            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            const json_t *cell = find_cell(layout, row, i);
             if (series == NULL) {
                 epoch_field(cell, text, sizeof text);
             } else {
@@ -330,11 +363,18 @@ static void print_block(const json_t *objects,
 
 /* ---- Ratios ---- */
 
+/* Only rounds of one run took turns. */
+static int same_run(const json_t *a, const json_t *b) {
+    const json_t *left = json_object_get(a, "run");
+    const json_t *right = json_object_get(b, "run");
+    return left == right || json_equal(left, right);
+}
+
 /* "2.31x (2.25 to 2.40)": how much faster than `base`, paired by round; "tie" where the interval
  * holds 1. */
 static void ratio_field(const json_t *base, const json_t *cell, char *text, uint32_t capacity) {
     struct bm_paired_ratio ratio;
-    if (!bm_paired_ratio(base, cell, &ratio)) {
+    if (!same_run(base, cell) || !bm_paired_ratio(base, cell, &ratio)) {
         (void)snprintf(text, capacity, "-");
         return;
     }
@@ -342,9 +382,9 @@ static void ratio_field(const json_t *base, const json_t *cell, char *text, uint
                    ratio.apart ? "" : " tie");
 }
 
-static int computes(const json_t *objects, const struct layout *layout, uint32_t row) {
+static int computes(const struct layout *layout, uint32_t row) {
     for (uint32_t i = 0; i < layout->batch_count; i++) {
-        const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+        const json_t *cell = find_cell(layout, row, i);
         if (json_is_true(json_object_get(cell, "computes_nothing"))) {
             return 0;
         }
@@ -372,12 +412,9 @@ static const struct part_block efficiencies = {"efficiency, batch", "efficiency"
 static const struct part_block submissions = {"submitting and waiting, batch", "submission",
                                               "median_ns", submission_field};
 
-static int has_figure(const json_t *objects,
-                      const struct layout *layout,
-                      uint32_t row,
-                      const struct part_block *block) {
+static int has_figure(const struct layout *layout, uint32_t row, const struct part_block *block) {
     for (uint32_t i = 0; i < layout->batch_count; i++) {
-        const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+        const json_t *cell = find_cell(layout, row, i);
         if (json_is_number(json_object_get(json_object_get(cell, block->figure), block->key))) {
             return 1;
         }
@@ -385,15 +422,14 @@ static int has_figure(const json_t *objects,
     return 0;
 }
 
-static void print_part_block(const json_t *objects,
-                             const struct layout *layout,
+static void print_part_block(const struct layout *layout,
                              const struct part_block *block,
                              uint32_t format,
                              FILE *stream) {
     struct bm_grid grid;
     uint32_t count = 0;
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        count += has_figure(objects, layout, row, block) != 0;
+        count += has_figure(layout, row, block) != 0;
     }
     if (count == 0 || bm_grid_init(&grid, count + 1, layout->batch_count + 1) != 0) {
         return;
@@ -401,14 +437,14 @@ static void print_part_block(const json_t *objects,
     fill_heading(layout, &grid, block->title);
     count = 0;
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        if (!has_figure(objects, layout, row, block)) {
+        if (!has_figure(layout, row, block)) {
             continue;
         }
         count++;
         bm_grid_set(&grid, count, 0, "%s", layout->rows[row]);
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             char text[96];
-            block->field(find_cell(objects, layout, row, layout->batches[i]), text, sizeof text);
+            block->field(find_cell(layout, row, i), text, sizeof text);
             bm_grid_set(&grid, count, i + 1, "%s", text);
         }
     }
@@ -417,29 +453,46 @@ static void print_part_block(const json_t *objects,
     bm_grid_deinit(&grid);
 }
 
-/* Speed of every backend relative to the first that computes; nothing if there is but one. */
-static void
-print_ratios(const json_t *objects, const struct layout *layout, uint32_t format, FILE *stream) {
-    uint32_t rows[256];
+/* Of the machine that a row is of, the text; "" in a record of its own. */
+static const char *machine_of(const struct layout *layout, uint32_t row) {
+    for (uint32_t i = 0; i < layout->batch_count; i++) {
+        if (find_cell(layout, row, i) != NULL) {
+            return bm_field_text(find_cell(layout, row, i), "machine");
+        }
+    }
+    return "";
+}
+
+/* The rows from `first` on, that one in front, that compute on its machine. */
+static uint32_t find_rivals(const struct layout *layout, uint32_t first, uint32_t *rows) {
     uint32_t count = 0;
-    struct bm_grid grid;
-    for (uint32_t row = 0; row < layout->row_count; row++) {
-        if (computes(objects, layout, row)) {
+    for (uint32_t row = first; row < layout->row_count; row++) {
+        if (computes(layout, row) &&
+            strcmp(machine_of(layout, row), machine_of(layout, first)) == 0) {
             rows[count++] = row;
         }
     }
+    return count;
+}
+
+static void print_ratios_to(const struct layout *layout,
+                            const uint32_t *rows,
+                            uint32_t count,
+                            uint32_t format,
+                            FILE *stream) {
+    struct bm_grid grid;
+    char title[512];
     if (count < 2 || bm_grid_init(&grid, count, layout->batch_count + 1) != 0) {
         return;
     }
-    char title[BM_NAME_SIZE + 64];
     (void)snprintf(title, sizeof title, "speed against %s, batch", layout->rows[rows[0]]);
     fill_heading(layout, &grid, title);
     for (uint32_t k = 1; k < count; k++) {
         bm_grid_set(&grid, k, 0, "%s", layout->rows[rows[k]]);
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             char text[96];
-            ratio_field(find_cell(objects, layout, rows[0], layout->batches[i]),
-                        find_cell(objects, layout, rows[k], layout->batches[i]), text, sizeof text);
+            ratio_field(find_cell(layout, rows[0], i), find_cell(layout, rows[k], i), text,
+                        sizeof text);
             bm_grid_set(&grid, k, i + 1, "%s", text);
         }
     }
@@ -448,13 +501,34 @@ print_ratios(const json_t *objects, const struct layout *layout, uint32_t format
     bm_grid_deinit(&grid);
 }
 
+static int is_first_of_machine(const struct layout *layout, uint32_t row) {
+    for (uint32_t i = 0; i < row; i++) {
+        if (computes(layout, i) && strcmp(machine_of(layout, i), machine_of(layout, row)) == 0) {
+            return 0;
+        }
+    }
+    return computes(layout, row);
+}
+
+/* Speed of every backend relative to the first of its machine that computes; nothing if there is
+ * but one. */
+static void print_ratios(const struct layout *layout, uint32_t format, FILE *stream) {
+    uint32_t *rows = calloc(layout->row_count, sizeof *rows);
+    for (uint32_t row = 0; rows != NULL && row < layout->row_count; row++) {
+        if (is_first_of_machine(layout, row)) {
+            print_ratios_to(layout, rows, find_rivals(layout, row, rows), format, stream);
+        }
+    }
+    free(rows);
+}
+
 /* Images per second of each row at the batch where that is largest. */
-static void print_best(const json_t *objects, const struct layout *layout, FILE *stream) {
+static void print_best(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
         double best = 0;
         uint64_t best_batch = 0;
         for (uint32_t i = 0; i < layout->batch_count; i++) {
-            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            const json_t *cell = find_cell(layout, row, i);
             const json_t *update = json_object_get(cell, "update");
             if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_object(update) ||
                 json_is_true(json_object_get(cell, "computes_nothing"))) {
@@ -489,11 +563,10 @@ static int shares_device(const json_t *cell) {
 }
 
 /* "; ghost-4 at batch 7, ghost-32 at 64": what each session normalizes. */
-static void
-print_ghosts(const json_t *objects, const struct layout *layout, uint32_t row, FILE *stream) {
+static void print_ghosts(const struct layout *layout, uint32_t row, FILE *stream) {
     int count = 0;
     for (uint32_t i = 0; i < layout->batch_count; i++) {
-        const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+        const json_t *cell = find_cell(layout, row, i);
         const char *ghost = strstr(bm_field_text(cell, "model"), " ghost-");
         if (ghost != NULL) {
             (void)fprintf(stream, "%s%s at %s%llu",
@@ -505,9 +578,9 @@ print_ghosts(const json_t *objects, const struct layout *layout, uint32_t row, F
 }
 
 /* What rows of several sessions are made of. */
-static void print_joint(const json_t *objects, const struct layout *layout, FILE *stream) {
+static void print_joint(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        const json_t *cell = find_cell(objects, layout, row, layout->batches[0]);
+        const json_t *cell = find_cell(layout, row, 0);
         double sessions = bm_field_number(cell, "data_parallel");
         double threads = bm_field_number(cell, "threads");
         if (!is_joint(cell)) {
@@ -522,17 +595,17 @@ static void print_joint(const json_t *objects, const struct layout *layout, FILE
             (void)fprintf(stream, "; the budget is %.0f thread%s, and each has one", threads,
                           threads == 1 ? "" : "s");
         }
-        print_ghosts(objects, layout, row, stream);
+        print_ghosts(layout, row, stream);
         (void)fputc('\n', stream);
     }
 }
 
 /* The same reason at several batch sizes is one line. */
-static void print_failures(const json_t *objects, const struct layout *layout, FILE *stream) {
+static void print_failures(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
         char last[1024] = "";
         for (uint32_t i = 0; i < layout->batch_count; i++) {
-            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            const json_t *cell = find_cell(layout, row, i);
             char line[1024];
             if (cell == NULL || bm_field_has_status(cell, "ok")) {
                 continue;
@@ -549,17 +622,17 @@ static void print_failures(const json_t *objects, const struct layout *layout, F
 }
 
 /* Cells that were measured, but not as well as the protocol wants. */
-static void print_doubts(const json_t *objects, const struct layout *layout, FILE *stream) {
+static void print_doubts(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
         for (uint32_t i = 0; i < layout->batch_count; i++) {
-            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            const json_t *cell = find_cell(layout, row, i);
             const json_t *update = json_object_get(cell, "update");
             if (cell == NULL || !bm_field_has_status(cell, "ok") || !json_is_object(update)) {
                 continue;
             }
             const char *label = layout->rows[row];
             unsigned long long batch = (unsigned long long)layout->batches[i];
-            if (bm_field_number(update, "spread") > UNSTEADY) {
+            if (bm_table_is_unsteady(update)) {
                 (void)fprintf(stream, "%s, batch %llu: unsteady: %.0f %% between rounds\n", label,
                               batch, 200 * bm_field_number(update, "spread"));
             }
@@ -596,9 +669,9 @@ static void print_doubts(const json_t *objects, const struct layout *layout, FIL
     }
 }
 
-static void print_harness_cost(const json_t *objects, const struct layout *layout, FILE *stream) {
+static void print_harness_cost(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        const json_t *cell = find_cell(objects, layout, row, layout->batches[0]);
+        const json_t *cell = find_cell(layout, row, 0);
         const json_t *update = json_object_get(cell, "update");
         if (json_is_true(json_object_get(cell, "computes_nothing")) && json_is_object(update)) {
             char time[32];
@@ -659,7 +732,7 @@ static void print_point(const json_t *point, FILE *stream) {
 
 /* What the bounds of a case are made of: the point of its number of threads. */
 static void print_roofline(const json_t *objects, const struct layout *layout, FILE *stream) {
-    const json_t *cell = find_cell(objects, layout, 0, layout->batches[0]);
+    const json_t *cell = find_cell(layout, 0, 0);
     size_t index;
     size_t k;
     const json_t *object;
@@ -687,16 +760,13 @@ static void print_check(const json_t *check, FILE *stream) {
 }
 
 /* Only the rows of devices that tell their time. */
-static void print_device_times(const json_t *objects,
-                               const struct layout *layout,
-                               uint32_t format,
-                               FILE *stream) {
+static void print_device_times(const struct layout *layout, uint32_t format, FILE *stream) {
     static const struct part_block blocks[] = {
         {"one gradient, device time", "device_gradient", "median_ns", device_gradient_field},
         {"one apply, device time", "device_apply", "median_ns", device_apply_field},
         {"one update, device time", "device_update", "median_ns", device_update_field}};
     for (uint32_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-        print_part_block(objects, layout, &blocks[i], format, stream);
+        print_part_block(layout, &blocks[i], format, stream);
     }
 }
 
@@ -730,15 +800,14 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
                                             {"pipelined", "one update of many before a wait"},
                                             {"updates", "one update of many in a call"}};
     for (uint32_t i = 0; i < sizeof series / sizeof series[0]; i++) {
-        print_block(objects, layout, series[i][1], series[i][0], format, stream);
+        print_block(layout, series[i][1], series[i][0], format, stream);
     }
-    print_device_times(objects, layout, format, stream);
+    print_device_times(layout, format, stream);
     print_roofline(objects, layout, stream);
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        print_properties(find_cell(objects, layout, row, layout->batches[0]), layout->rows[row],
-                         stream);
+        print_properties(find_cell(layout, row, 0), layout->rows[row], stream);
         for (uint32_t i = 0; i < layout->batch_count; i++) {
-            const json_t *cell = find_cell(objects, layout, row, layout->batches[i]);
+            const json_t *cell = find_cell(layout, row, i);
             const json_t *update = json_object_get(cell, "update");
             const json_t *epoch = json_object_get(cell, "epoch");
             if (cell == NULL) {
@@ -768,30 +837,32 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
 
 /* ---- Whole tables ---- */
 
-static void print_case(
-    const json_t *objects, const char *key, uint32_t format, uint32_t verbose, FILE *stream) {
-    struct layout *layout = malloc(sizeof *layout);
-    if (layout == NULL) {
-        return;
+static void print_case(const json_t *objects,
+                       const char *key,
+                       const json_t *cells,
+                       uint32_t format,
+                       uint32_t verbose,
+                       FILE *stream) {
+    struct layout layout;
+    if (find_layout(cells, &layout) == 0) {
+        (void)fprintf(stream, "%s\n\n", key);
+        print_block(&layout, "one update, batch", "update", format, stream);
+        print_block(&layout, "one epoch, batch", NULL, format, stream);
+        print_part_block(&layout, &shares, format, stream);
+        print_part_block(&layout, &efficiencies, format, stream);
+        print_part_block(&layout, &submissions, format, stream);
+        print_ratios(&layout, format, stream);
+        if (verbose) {
+            print_verbose(objects, &layout, format, stream);
+        }
+        print_best(&layout, stream);
+        print_harness_cost(&layout, stream);
+        print_joint(&layout, stream);
+        print_failures(&layout, stream);
+        print_doubts(&layout, stream);
+        (void)fputc('\n', stream);
     }
-    find_layout(objects, key, layout);
-    (void)fprintf(stream, "%s\n\n", key);
-    print_block(objects, layout, "one update, batch", "update", format, stream);
-    print_block(objects, layout, "one epoch, batch", NULL, format, stream);
-    print_part_block(objects, layout, &shares, format, stream);
-    print_part_block(objects, layout, &efficiencies, format, stream);
-    print_part_block(objects, layout, &submissions, format, stream);
-    print_ratios(objects, layout, format, stream);
-    if (verbose) {
-        print_verbose(objects, layout, format, stream);
-    }
-    print_best(objects, layout, stream);
-    print_harness_cost(objects, layout, stream);
-    print_joint(objects, layout, stream);
-    print_failures(objects, layout, stream);
-    print_doubts(objects, layout, stream);
-    (void)fputc('\n', stream);
-    free(layout);
+    free_layout(&layout);
 }
 
 static void print_csv_end(const json_t *cell, FILE *stream) {
@@ -844,29 +915,39 @@ static void print_csv(const json_t *objects, FILE *stream) {
     }
 }
 
-void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FILE *stream) {
-    static char seen[CASES_MAX][512];
-    uint32_t seen_count = 0;
+/* {key: [cells]}, in order of first appearance; the caller's. */
+static json_t *find_cases(const json_t *objects) {
+    json_t *cases = json_object();
     size_t index;
-    const json_t *object;
+    json_t *cell;
+    json_array_foreach(objects, index, cell) {
+        char key[512];
+        if (!bm_field_is_kind(cell, "cell")) {
+            continue;
+        }
+        case_key(cell, key, sizeof key);
+        json_t *cells = json_object_get(cases, key);
+        if (cells == NULL) {
+            cells = json_array();
+            /* What was cut to fit may end inside a letter. */
+            (void)json_object_set_new_nocheck(cases, key, cells);
+        }
+        (void)json_array_append(cells, cell);
+    }
+    return cases;
+}
+
+void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FILE *stream) {
+    const char *key;
+    json_t *cells;
     if (format == BM_TABLE_CSV) {
         print_csv(objects, stream);
         return;
     }
     bm_table_print_heading(objects, stream);
-    json_array_foreach(objects, index, object) {
-        char key[512];
-        uint32_t known = 0;
-        if (!bm_field_is_kind(object, "cell")) {
-            continue;
-        }
-        case_key(object, key, sizeof key);
-        for (uint32_t i = 0; i < seen_count; i++) {
-            known |= strcmp(seen[i], key) == 0;
-        }
-        if (!known && seen_count < CASES_MAX) {
-            (void)snprintf(seen[seen_count++], sizeof seen[0], "%s", key);
-            print_case(objects, key, format, verbose, stream);
-        }
+    json_t *cases = find_cases(objects);
+    json_object_foreach(cases, key, cells) {
+        print_case(objects, key, cells, format, verbose, stream);
     }
+    json_decref(cases);
 }

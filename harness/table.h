@@ -21,8 +21,15 @@ int32_t bm_table_format(const char *name);
 /* Prints the objects of one record (`run`, `cell`, ...): heading, time of one update, time of one
  * epoch, share of the bound, images/s, and notes on every cell that is not ok. CSV: one line a
  * cell. With `verbose` also the roofline, the other series, checks and what each session says of
- * itself. */
+ * itself.
+ *
+ * Cells of several records stand side by side if they say so: `row`, what their row is called,
+ * which then tells the threads; `machine`, of which the first row that computes is what the
+ * others' speed is told against; `run`, of which the rounds took turns. */
 void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FILE *stream);
+
+/* Whether rounds of a series differ so much that it is told: more than 10 % between them. */
+int bm_table_is_unsteady(const json_t *series);
 
 /* "12.3 ms", with three significant digits. */
 void bm_table_time(double ns, char *text, uint32_t capacity);
