@@ -1,5 +1,6 @@
 #include "field.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *bm_field_text(const json_t *object, const char *key) {
@@ -22,6 +23,39 @@ int bm_field_is_kind(const json_t *object, const char *kind) {
 
 int bm_field_has_status(const json_t *object, const char *status) {
     return strcmp(bm_field_text(object, "status"), status) == 0;
+}
+
+/* Jansson is the judge of UTF-8: what it does not take loses one byte after the other. */
+static json_t *mended(const char *text) {
+    char *copy = strdup(text);
+    json_t *json = NULL;
+    for (char *p = copy; p != NULL && *p != '\0';) {
+        size_t length = 1;
+        while (length < 4 && ((unsigned char)p[length] & 0xc0) == 0x80) {
+            length++;
+        }
+        json = json_stringn(p, length);
+        if (json == NULL) {
+            memset(p, '?', length);
+        }
+        json_decref(json);
+        p += length;
+    }
+    json = copy == NULL ? NULL : json_string(copy);
+    free(copy);
+    return json;
+}
+
+json_t *bm_field_string(const char *text) {
+    json_t *json = json_string(text);
+    return json != NULL ? json : mended(text);
+}
+
+void bm_field_print_line(json_t *object, FILE *stream) {
+    if (json_dumpf(object, stream, JSON_COMPACT) == 0) {
+        (void)fputc('\n', stream);
+    }
+    json_decref(object);
 }
 
 void bm_field_print_csv_text(const char *text, FILE *stream) {

@@ -21,6 +21,13 @@ uint64_t bm_field_whole(const json_t *object, const char *key);
 int bm_field_is_kind(const json_t *object, const char *kind);
 int bm_field_has_status(const json_t *object, const char *status);
 
+/* A JSON text, in which what is no UTF-8 became question marks: a text of a record that was cut may
+ * end inside a letter. The caller's; NULL without memory. */
+json_t *bm_field_string(const char *text);
+
+/* An object as a line; takes it. */
+void bm_field_print_line(json_t *object, FILE *stream);
+
 /* In quotes, those inside doubled. */
 void bm_field_print_csv_text(const char *text, FILE *stream);
 

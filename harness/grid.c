@@ -1,5 +1,7 @@
 #include "grid.h"
 
+#include "field.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,4 +118,16 @@ void bm_grid_print_markdown(const struct bm_grid *grid, FILE *stream) {
             (void)fputs("|\n", stream);
         }
     }
+}
+
+void bm_grid_print_line(const struct bm_grid *grid, FILE *stream) {
+    json_t *rows = json_array();
+    for (uint32_t row = 0; row < grid->rows; row++) {
+        json_t *fields = json_array();
+        for (uint32_t column = 0; column < grid->columns; column++) {
+            (void)json_array_append_new(fields, bm_field_string(field_of(grid, row, column)));
+        }
+        (void)json_array_append_new(rows, fields);
+    }
+    bm_field_print_line(json_pack("{s:o}", "grid", rows), stream);
 }

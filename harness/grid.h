@@ -27,4 +27,7 @@ void bm_grid_set(struct bm_grid *grid, uint32_t row, uint32_t column, const char
 void bm_grid_print_text(const struct bm_grid *grid, FILE *stream);
 void bm_grid_print_markdown(const struct bm_grid *grid, FILE *stream);
 
+/* A line, the object {grid: [[texts]]}. */
+void bm_grid_print_line(const struct bm_grid *grid, FILE *stream);
+
 #endif

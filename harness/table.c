@@ -45,8 +45,9 @@ void bm_table_time(double ns, char *text, uint32_t capacity) {
 
 void bm_table_print_grid(const struct bm_grid *grid, uint32_t format, FILE *stream) {
     static void (*const print[])(const struct bm_grid *grid, FILE *stream) = {
-        bm_grid_print_text,
-        bm_grid_print_markdown,
+        [BM_TABLE_TEXT] = bm_grid_print_text,
+        [BM_TABLE_MARKDOWN] = bm_grid_print_markdown,
+        [BM_TABLE_BLOCKS] = bm_grid_print_line,
     };
     print[format](grid, stream);
 }

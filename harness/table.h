@@ -14,6 +14,7 @@
 #define BM_TABLE_TEXT 0u
 #define BM_TABLE_MARKDOWN 1u
 #define BM_TABLE_CSV 2u
+#define BM_TABLE_BLOCKS 3u /* of grids and lines in the program, no option: an object a line */
 
 /* -1 if the name is not table, markdown or csv. */
 int32_t bm_table_format(const char *name);
@@ -34,7 +35,7 @@ int bm_table_is_unsteady(const json_t *series);
 /* "12.3 ms", with three significant digits. */
 void bm_table_time(double ns, char *text, uint32_t capacity);
 
-/* A grid as text or markdown. */
+/* A grid as text, markdown or blocks. */
 void bm_table_print_grid(const struct bm_grid *grid, uint32_t format, FILE *stream);
 
 /* The record's first line, "batchmark 1.0 on Example CPU, 2 cores", and an empty one; nothing if

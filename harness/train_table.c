@@ -9,57 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TARGETS_MAX 16u
-
-static const char *const budget_names[] = {"epochs", "updates", "seconds"};
-#define BUDGET_COUNT 3u
-
 /* ---- Final accuracies ---- */
-
-static int get_rate(const json_t *training, const void *context, double *value) {
-    (void)context;
-    return bm_train_measure(training, "rate", value);
-}
-
-static int get_measure(const json_t *training, const void *context, double *value) {
-    return bm_train_is_usable(training) && bm_train_measure(training, context, value);
-}
-
-/* Records hold nine digits. */
-static int is_near(double a, double b) {
-    return fabs(a - b) <= 1e-8 * fmax(fabs(a), fabs(b));
-}
-
-/* Whether tuning chose the rate that a training has. */
-static int is_tuned(const struct bm_train_view *view, const json_t *training, double rate) {
-    size_t index;
-    const json_t *object;
-    json_array_foreach(view->objects, index, object) {
-        double chosen = 0;
-        if (bm_field_is_kind(object, "tuned") && bm_train_same_setting(object, training) &&
-            bm_train_measure(object, "rate", &chosen) && is_near(chosen, rate)) {
-            return 1;
-        }
-    }
-    return 0;
-}
 
 static void rate_field(const struct bm_train_view *view,
                        const struct bm_train_setting *setting,
                        char *text,
                        uint32_t capacity) {
-    struct bm_train_values rates;
-    bm_train_collect(setting, get_rate, NULL, &rates);
-    (void)snprintf(text, capacity, "-");
-    for (uint32_t i = 1; i < rates.count; i++) {
-        if (!is_near(rates.value[i], rates.value[0])) {
-            (void)snprintf(text, capacity, "several");
-            return;
-        }
-    }
-    if (rates.count > 0) {
-        (void)snprintf(text, capacity, "%.3g%s", rates.value[0],
-                       is_tuned(view, setting->key, rates.value[0]) ? " tuned" : "");
+    struct bm_train_rate rate = bm_train_rate_of(view, setting);
+    if (rate.is_known) {
+        (void)snprintf(text, capacity, "%.3g%s", rate.value, rate.is_tuned ? " tuned" : "");
+    } else {
+        (void)snprintf(text, capacity, rate.is_several ? "several" : "-");
     }
 }
 
@@ -102,7 +62,7 @@ static void mean_field(const struct bm_train_setting *setting,
                        char *text,
                        uint32_t capacity) {
     struct bm_train_values values;
-    bm_train_collect(setting, get_measure, key, &values);
+    bm_train_collect(setting, bm_train_last_measure, key, &values);
     struct bm_seeds_mean mean = bm_train_mean(&values);
     if (mean.count == 0) {
         (void)snprintf(text, capacity, "-");
@@ -154,62 +114,10 @@ static void print_final(const struct bm_train_view *view, const struct bm_train_
 
 /* ---- Budgets ---- */
 
-static const json_t *find_budget(const json_t *training, const char *name) {
-    size_t index;
-    const json_t *budget;
-    json_array_foreach(json_object_get(training, "budgets"), index, budget) {
-        if (strcmp(bm_field_text(budget, "budget"), name) == 0) {
-            return budget;
-        }
-    }
-    return NULL;
-}
-
-/* What a training had reached before a mishap counts, unless it computed something wrong. */
-static int is_counted(const json_t *training) {
-    return bm_train_is_tried(training) && !bm_field_has_status(training, "wrong");
-}
-
-/* What of a budget a value is wanted of. */
-struct budget_query {
-    const char *name;
-    const char *split; /* NULL: its limit */
-    int reached;       /* of trainings that reached it, or of those that did not */
-};
-
-static int get_budget(const json_t *training, const void *context, double *value) {
-    const struct budget_query *query = context;
-    const json_t *budget = find_budget(training, query->name);
-    int is_reached = json_is_true(json_object_get(budget, "reached"));
-    if (query->split == NULL) {
-        return bm_train_measure(budget, "limit", value);
-    }
-    if (budget == NULL || !is_counted(training) || is_reached != query->reached) {
-        return 0;
-    }
-    return bm_train_accuracy(budget, query->split, value) ||
-           (!is_reached && bm_train_last_accuracy(training, query->split, value));
-}
-
-/* Smallest and largest limit of a budget in a group; 0 if it has none. */
-static int
-find_limits(const struct bm_train_group *group, uint32_t budget, double *low, double *high) {
-    struct budget_query query = {.name = budget_names[budget]};
-    int count = 0;
-    for (uint32_t i = 0; i < group->count; i++) {
-        struct bm_train_values limits;
-        bm_train_collect(&group->settings[i], get_budget, &query, &limits);
-        for (uint32_t k = 0; k < limits.count; k++, count++) {
-            *low = count == 0 ? limits.value[k] : fmin(*low, limits.value[k]);
-            *high = count == 0 ? limits.value[k] : fmax(*high, limits.value[k]);
-        }
-    }
-    return count;
-}
-
 /* "10 epochs", "500-2000 updates", "20 s" */
 static void format_limits(uint32_t budget, double low, double high, char *text, uint32_t capacity) {
-    const char *unit = strcmp(budget_names[budget], "seconds") == 0 ? "s" : budget_names[budget];
+    const char *unit =
+        strcmp(bm_train_budgets[budget], "seconds") == 0 ? "s" : bm_train_budgets[budget];
     if (high > low) {
         (void)snprintf(text, capacity, "%.9g-%.9g %s", low, high, unit);
     } else {
@@ -218,39 +126,20 @@ static void format_limits(uint32_t budget, double low, double high, char *text, 
 }
 
 /* " at 500" where the settings of a group have budgets of different size. */
-static void
-add_limit(const struct bm_train_setting *setting, const char *name, char *text, uint32_t capacity) {
-    struct budget_query query = {.name = name};
-    struct bm_train_values limits;
+static void add_limit(const struct bm_train_budget *budget, char *text, uint32_t capacity) {
     size_t used = strlen(text);
-    bm_train_collect(setting, get_budget, &query, &limits);
-    if (limits.count > 0 && strcmp(text, "-") != 0) {
-        (void)snprintf(text + used, capacity - used, " at %.9g", limits.value[0]);
+    if (budget->has_limit && strcmp(text, "-") != 0) {
+        (void)snprintf(text + used, capacity - used, " at %.9g", budget->limit);
     }
 }
 
-/* The mean over the trainings that reached the budget; where none did, of where they stopped. */
-static void budget_field(const struct bm_train_setting *setting,
-                         const char *name,
-                         const char *split,
-                         char *text,
-                         uint32_t capacity) {
-    struct budget_query query = {.name = name, .split = split, .reached = 1};
-    struct bm_train_values values;
-    bm_train_collect(setting, get_budget, &query, &values);
-    uint32_t reached = values.count;
-    uint32_t tried = bm_train_tried_count(setting);
-    if (reached == 0) {
-        query.reached = 0;
-        bm_train_collect(setting, get_budget, &query, &values);
-    }
-    struct bm_seeds_mean mean = bm_train_mean(&values);
-    bm_train_percent(&mean, text, capacity);
+static void budget_field(const struct bm_train_budget *budget, char *text, uint32_t capacity) {
+    bm_train_percent(&budget->accuracy, text, capacity);
     size_t used = strlen(text);
-    if (reached == 0 && values.count > 0) {
+    if (budget->is_censored) {
         (void)snprintf(text + used, capacity - used, " (censored)");
-    } else if (reached > 0 && reached < tried) {
-        (void)snprintf(text + used, capacity - used, " (%u of %u)", reached, tried);
+    } else if (budget->reached > 0 && budget->reached < budget->tried) {
+        (void)snprintf(text + used, capacity - used, " (%u of %u)", budget->reached, budget->tried);
     }
 }
 
@@ -262,14 +151,15 @@ static void fill_budget(const struct bm_train_group *group,
     double low = 0;
     double high = 0;
     char text[BM_TRAIN_FIELD_SIZE];
-    (void)find_limits(group, budget, &low, &high);
+    (void)bm_train_limits(group, bm_train_budgets[budget], &low, &high);
     format_limits(budget, low, high, text, sizeof text);
     bm_grid_set(grid, 0, column, "%s", text);
     for (uint32_t i = 0; i < group->count; i++) {
-        const char *name = budget_names[budget];
-        budget_field(&group->settings[i], name, split, text, sizeof text);
+        struct bm_train_budget found =
+            bm_train_budget_of(&group->settings[i], bm_train_budgets[budget], split);
+        budget_field(&found, text, sizeof text);
         if (high > low) {
-            add_limit(&group->settings[i], name, text, sizeof text);
+            add_limit(&found, text, sizeof text);
         }
         bm_grid_set(grid, i + 1, column, "%s", text);
     }
@@ -289,13 +179,13 @@ static void fill_methods(const struct bm_train_group *group, struct bm_grid *gri
 static void print_budgets(const struct bm_train_view *view,
                           const struct bm_train_group *group,
                           const char *split) {
-    uint32_t budgets[BUDGET_COUNT];
+    uint32_t budgets[BM_TRAIN_BUDGETS];
     uint32_t count = 0;
     struct bm_grid grid;
-    for (uint32_t i = 0; i < BUDGET_COUNT; i++) {
+    for (uint32_t i = 0; i < BM_TRAIN_BUDGETS; i++) {
         double low = 0;
         double high = 0;
-        if (find_limits(group, i, &low, &high)) {
+        if (bm_train_limits(group, bm_train_budgets[i], &low, &high)) {
             budgets[count++] = i;
         }
     }
@@ -312,88 +202,6 @@ static void print_budgets(const struct bm_train_view *view,
 
 /* ---- Targets ---- */
 
-static const json_t *find_target(const json_t *training, double accuracy) {
-    size_t index;
-    const json_t *target;
-    json_array_foreach(json_object_get(training, "targets"), index, target) {
-        if (fabs(bm_field_number(target, "accuracy") - accuracy) < 1e-9) {
-            return target;
-        }
-    }
-    return NULL;
-}
-
-/* The distinct targets of a group, in order of first appearance. */
-static uint32_t find_targets(const struct bm_train_group *group, double *targets) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < group->count; i++) {
-        for (uint32_t k = 0; k < group->settings[i].count; k++) {
-            size_t index;
-            const json_t *target;
-            json_array_foreach(json_object_get(group->settings[i].trainings[k], "targets"), index,
-                               target) {
-                double accuracy = 0;
-                int is_new = bm_train_measure(target, "accuracy", &accuracy) && accuracy <= 1;
-                for (uint32_t t = 0; t < count; t++) {
-                    is_new = is_new && fabs(targets[t] - accuracy) >= 1e-9;
-                }
-                if (is_new && count < TARGETS_MAX) {
-                    targets[count++] = accuracy;
-                }
-            }
-        }
-    }
-    return count;
-}
-
-struct target_query {
-    double accuracy;
-    const char *key; /* "updates", "seconds" */
-};
-
-static int get_target(const json_t *training, const void *context, double *value) {
-    const struct target_query *query = context;
-    const json_t *target = find_target(training, query->accuracy);
-    return is_counted(training) && json_is_true(json_object_get(target, "reached")) &&
-           bm_train_measure(target, query->key, value);
-}
-
-static int compare(const void *a, const void *b) {
-    const double *left = a;
-    const double *right = b;
-    return (*left > *right) - (*left < *right);
-}
-
-/* Median over all trainings that were tried, of which those that did not get there took longer
- * than any that did; 0 if it lies among those. */
-static int median_of(const struct bm_train_values *values, uint32_t tried, double *median) {
-    double sorted[BM_TRAIN_SEEDS_MAX];
-    uint32_t middle = tried / 2;
-    if (values->count < middle + 1) {
-        return 0;
-    }
-    memcpy(sorted, values->value, values->count * sizeof sorted[0]);
-    qsort(sorted, values->count, sizeof sorted[0], compare);
-    *median = tried % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-    return 1;
-}
-
-static void target_field(const struct bm_train_setting *setting,
-                         const struct target_query *query,
-                         char *text,
-                         uint32_t capacity) {
-    struct bm_train_values values;
-    double median = 0;
-    bm_train_collect(setting, get_target, query, &values);
-    if (!median_of(&values, bm_train_tried_count(setting), &median)) {
-        (void)snprintf(text, capacity, "-");
-    } else if (strcmp(query->key, "seconds") == 0) {
-        bm_train_time(median, text, capacity);
-    } else {
-        (void)snprintf(text, capacity, "%.9g", median);
-    }
-}
-
 /* One block a target: median updates and time, and how many trainings got there. */
 static void print_target(const struct bm_train_view *view,
                          const struct bm_train_group *group,
@@ -409,23 +217,21 @@ static void print_target(const struct bm_train_view *view,
     bm_grid_set(&grid, 0, 4, "reached");
     for (uint32_t i = 0; i < group->count; i++) {
         const struct bm_train_setting *setting = &group->settings[i];
-        struct target_query query = {.accuracy = accuracy, .key = "updates"};
-        struct bm_train_values values;
-        char text[BM_TRAIN_FIELD_SIZE];
-        bm_train_collect(setting, get_target, &query, &values);
-        target_field(setting, &query, text, sizeof text);
-        bm_grid_set(&grid, i + 1, 2, "%s", text);
-        query.key = "seconds";
-        target_field(setting, &query, text, sizeof text);
-        bm_grid_set(&grid, i + 1, 3, "%s", text);
-        bm_grid_set(&grid, i + 1, 4, "%u of %u", values.count, bm_train_tried_count(setting));
+        struct bm_train_target target = bm_train_target_of(setting, accuracy);
+        char time[BM_TRAIN_FIELD_SIZE] = "-";
+        if (target.has_seconds) {
+            bm_train_time(target.seconds, time, sizeof time);
+        }
+        bm_grid_set(&grid, i + 1, 2, target.has_updates ? "%.9g" : "-", target.updates);
+        bm_grid_set(&grid, i + 1, 3, "%s", time);
+        bm_grid_set(&grid, i + 1, 4, "%u of %u", target.reached, target.tried);
     }
     bm_train_finish_grid(view, &grid);
 }
 
 static void print_targets(const struct bm_train_view *view, const struct bm_train_group *group) {
-    double targets[TARGETS_MAX];
-    uint32_t count = find_targets(group, targets);
+    double targets[BM_TRAIN_TARGETS_MAX];
+    uint32_t count = bm_train_targets(group, targets);
     for (uint32_t i = 0; i < count; i++) {
         print_target(view, group, targets[i]);
     }
@@ -597,10 +403,10 @@ static void format_seeds(const struct bm_train_group *group, char *text, size_t 
 static void format_budgets(const struct bm_train_group *group, char *text, size_t capacity) {
     uint32_t count = 0;
     text[0] = '\0';
-    for (uint32_t i = 0; i < BUDGET_COUNT; i++) {
+    for (uint32_t i = 0; i < BM_TRAIN_BUDGETS; i++) {
         double low = 0;
         double high = 0;
-        if (find_limits(group, i, &low, &high)) {
+        if (bm_train_limits(group, bm_train_budgets[i], &low, &high)) {
             char limits[BM_TRAIN_FIELD_SIZE];
             format_limits(i, low, high, limits, sizeof limits);
             add_text(text, capacity, "%s%s", count++ == 0 ? "; budgets: " : ", ", limits);
@@ -724,6 +530,38 @@ static void print_csv(const json_t *objects, FILE *stream) {
             print_csv_point(object, stream);
         }
     }
+}
+
+/* The objects of a stream of lines, of which some are empty; the caller's. */
+static json_t *parse_blocks(const char *lines) {
+    json_t *list = json_array();
+    while (*lines != '\0') {
+        size_t length = strcspn(lines, "\n");
+        json_t *block = length == 0 ? NULL : json_loadb(lines, length, 0, NULL);
+        if (block != NULL) {
+            (void)json_array_append_new(list, block);
+        }
+        lines += length + (lines[length] == '\n');
+    }
+    return list;
+}
+
+json_t *bm_train_blocks(const struct bm_train_view *view, const struct bm_train_group *group) {
+    struct bm_train_view lines = *view;
+    char *text = NULL;
+    size_t size = 0;
+    lines.format = BM_TABLE_BLOCKS;
+    lines.stream = open_memstream(&text, &size);
+    if (lines.stream == NULL) {
+        return NULL;
+    }
+    print_group(&lines, group);
+    if (group == &view->groups[view->count - 1]) {
+        bm_train_print_verdicts(&lines);
+    }
+    json_t *blocks = fclose(lines.stream) == 0 ? parse_blocks(text) : NULL;
+    free(text);
+    return blocks;
 }
 
 void bm_train_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FILE *stream) {

@@ -7,12 +7,6 @@
 
 /* ---- Curves ---- */
 
-/* The points of one setting: `epoch` objects at the end of an epoch, sorted by epoch. */
-struct curve {
-    size_t count;
-    const json_t **points;
-};
-
 static int is_point_of(const json_t *point, const struct bm_train_setting *setting) {
     double epoch = 0;
     return bm_field_is_kind(point, "epoch") && bm_train_same_setting(point, setting->key) &&
@@ -26,10 +20,9 @@ static int compare_points(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-/* 0, or -1 without memory. The points are the caller's to free. */
-static int find_curve(const struct bm_train_view *view,
+int bm_train_curve_of(const struct bm_train_view *view,
                       const struct bm_train_setting *setting,
-                      struct curve *curve) {
+                      struct bm_train_curve *curve) {
     size_t index;
     const json_t *object;
     curve->count = 0;
@@ -46,8 +39,7 @@ static int find_curve(const struct bm_train_view *view,
     return 0;
 }
 
-/* Points with the epoch of the first one, which are those of the seeds. */
-static size_t same_epoch(const struct curve *curve, size_t first) {
+size_t bm_train_curve_seeds(const struct bm_train_curve *curve, size_t first) {
     size_t end = first + 1;
     while (end < curve->count && compare_points(&curve->points[first], &curve->points[end]) == 0) {
         end++;
@@ -93,9 +85,9 @@ set_point(struct bm_grid *grid, uint32_t row, const json_t *const *points, size_
     bm_grid_set(grid, row, 7, "%zu", count);
 }
 
-static uint32_t count_epochs(const struct curve *curve) {
+static uint32_t count_epochs(const struct bm_train_curve *curve) {
     uint32_t count = 0;
-    for (size_t i = 0; i < curve->count; i += same_epoch(curve, i)) {
+    for (size_t i = 0; i < curve->count; i += bm_train_curve_seeds(curve, i)) {
         count++;
     }
     return count;
@@ -104,7 +96,7 @@ static uint32_t count_epochs(const struct curve *curve) {
 static void print_curve(const struct bm_train_view *view,
                         const struct bm_train_group *group,
                         const struct bm_train_setting *setting,
-                        const struct curve *curve) {
+                        const struct bm_train_curve *curve) {
     static const char *const heading[] = {
         "", "updates", "time", "train loss", "train %", "validation loss", "validation %", "seeds"};
     struct bm_grid grid;
@@ -116,16 +108,16 @@ static void print_curve(const struct bm_train_view *view,
     bm_train_set_row(&grid, 0, heading, 8);
     bm_train_name(group, setting->key, name, sizeof name);
     bm_grid_set(&grid, 0, 0, "%s, epoch", name);
-    for (size_t i = 0; i < curve->count; i += same_epoch(curve, i)) {
-        set_point(&grid, ++row, &curve->points[i], same_epoch(curve, i));
+    for (size_t i = 0; i < curve->count; i += bm_train_curve_seeds(curve, i)) {
+        set_point(&grid, ++row, &curve->points[i], bm_train_curve_seeds(curve, i));
     }
     bm_train_finish_grid(view, &grid);
 }
 
 void bm_train_print_curves(const struct bm_train_view *view, const struct bm_train_group *group) {
     for (uint32_t i = 0; i < group->count; i++) {
-        struct curve curve;
-        if (find_curve(view, &group->settings[i], &curve) == 0 && curve.count > 0) {
+        struct bm_train_curve curve;
+        if (bm_train_curve_of(view, &group->settings[i], &curve) == 0 && curve.count > 0) {
             print_curve(view, group, &group->settings[i], &curve);
         }
         free(curve.points);

@@ -1,6 +1,7 @@
 /*
  * What the files of the train table share: the trainings of a record, sorted into groups and
- * settings, and the values of a setting over its seeds. Only train_table*.c include it.
+ * settings, and the values of a setting over its seeds. train_table*.c include it, and
+ * report_trainings.c, which gives the same values to a page.
  */
 #ifndef BM_TRAIN_TABLE_PARTS_H
 #define BM_TRAIN_TABLE_PARTS_H
@@ -109,6 +110,60 @@ struct bm_seeds_paired bm_train_paired(const struct bm_train_values *a,
 /* A getter of the last accuracy of a usable training: `context` is the split's name. */
 int bm_train_last_accuracy(const json_t *training, const void *context, double *value);
 
+/* ---- Values of a setting ---- */
+
+#define BM_TRAIN_BUDGETS 3u
+#define BM_TRAIN_TARGETS_MAX 16u
+
+/* "epochs", "updates", "seconds" */
+extern const char *const bm_train_budgets[BM_TRAIN_BUDGETS];
+
+/* A getter of the last value of a usable training: `context` is the field's name. */
+int bm_train_last_measure(const json_t *training, const void *context, double *value);
+
+struct bm_train_rate {
+    int is_known;   /* all trainings have that one */
+    int is_several; /* they have different ones */
+    int is_tuned;   /* tuning chose it */
+    double value;
+};
+
+struct bm_train_rate bm_train_rate_of(const struct bm_train_view *view,
+                                      const struct bm_train_setting *setting);
+
+struct bm_train_budget {
+    int has_limit;
+    double limit;
+    uint32_t reached; /* trainings that used it up, of which `accuracy` is the mean */
+    uint32_t tried;
+    int is_censored; /* none did: the accuracy is of where they stopped */
+    struct bm_seeds_mean accuracy;
+};
+
+struct bm_train_budget
+bm_train_budget_of(const struct bm_train_setting *setting, const char *name, const char *split);
+
+/* Smallest and largest limit of a budget in a group; 0 if it has none. */
+int bm_train_limits(const struct bm_train_group *group,
+                    const char *budget,
+                    double *low,
+                    double *high);
+
+/* The distinct targets of a group, in order of first appearance: their number, and `targets`,
+ * [BM_TRAIN_TARGETS_MAX]. */
+uint32_t bm_train_targets(const struct bm_train_group *group, double *targets);
+
+struct bm_train_target {
+    uint32_t reached;
+    uint32_t tried;
+    int has_updates; /* more than half got there: there is a median */
+    int has_seconds;
+    double updates;
+    double seconds;
+};
+
+struct bm_train_target bm_train_target_of(const struct bm_train_setting *setting, double accuracy);
+
 /* ---- Texts ---- */
 
 /* "avx2", "vulkan:1" */
@@ -159,7 +214,27 @@ void bm_train_finish_grid(const struct bm_train_view *view, struct bm_grid *grid
 /* Sets a whole row. */
 void bm_train_set_row(struct bm_grid *grid, uint32_t row, const char *const *texts, uint32_t count);
 
+/* ---- Curves ---- */
+
+/* The points of one setting: `epoch` objects at the end of an epoch, sorted by epoch. */
+struct bm_train_curve {
+    size_t count;
+    const json_t **points;
+};
+
+/* 0, or -1 without memory. The points are the caller's to free, in both cases. */
+int bm_train_curve_of(const struct bm_train_view *view,
+                      const struct bm_train_setting *setting,
+                      struct bm_train_curve *curve);
+
+/* How many points from `first` on have its epoch: those of the seeds. */
+size_t bm_train_curve_seeds(const struct bm_train_curve *curve, size_t first);
+
 /* ---- Parts of the output ---- */
+
+/* What is printed of a group, and with the last one of the whole record, as an array of objects:
+ * {grid: [[texts]]}, {text} or {note}. The caller's; NULL without memory. */
+json_t *bm_train_blocks(const struct bm_train_view *view, const struct bm_train_group *group);
 
 /* The lecture's table for each method of a group that was trained with two batch sizes or more. */
 void bm_train_print_small_large(const struct bm_train_view *view,

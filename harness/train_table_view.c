@@ -319,9 +319,13 @@ void bm_train_percent(const struct bm_seeds_mean *mean, char *text, uint32_t cap
     }
 }
 
-/* `ends`: a newline at the end is meant. */
-__attribute__((format(printf, 4, 0))) static void
-print_line(FILE *stream, const char *before, int ends, const char *format, va_list arguments) {
+/* `key`: of the line's object in a stream of blocks. `ends`: a newline at the end is meant. */
+__attribute__((format(printf, 4, 0))) static void print_line(const struct bm_train_view *view,
+                                                             const char *key,
+                                                             int ends,
+                                                             const char *format,
+                                                             va_list arguments) {
+    int is_item = view->format == BM_TABLE_MARKDOWN && strcmp(key, "note") == 0;
     char *line = NULL;
     if (vasprintf(&line, format, arguments) < 0) {
         return;
@@ -333,21 +337,26 @@ print_line(FILE *stream, const char *before, int ends, const char *format, va_li
             line[i] = ' ';
         }
     }
-    (void)fprintf(stream, "%s%s\n", before, line);
+    if (view->format == BM_TABLE_BLOCKS) {
+        line[length > 0 && line[length - 1] == '\n' ? length - 1 : length] = '\0';
+        bm_field_print_line(json_pack("{s:o}", key, bm_field_string(line)), view->stream);
+    } else {
+        (void)fprintf(view->stream, "%s%s\n", is_item ? "- " : "", line);
+    }
     free(line);
 }
 
 void bm_train_line(const struct bm_train_view *view, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    print_line(view->stream, "", 1, format, arguments);
+    print_line(view, "text", 1, format, arguments);
     va_end(arguments);
 }
 
 void bm_train_note(const struct bm_train_view *view, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    print_line(view->stream, view->format == BM_TABLE_MARKDOWN ? "- " : "", 0, format, arguments);
+    print_line(view, "note", 0, format, arguments);
     va_end(arguments);
 }
 
