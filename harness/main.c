@@ -17,6 +17,7 @@ static const struct {
      bm_command_compare},
     {"history", "the trend of every cell over stored runs, and which commits changed it",
      bm_command_history},
+    {"report", "tables of records side by side, or one page of them", bm_command_report},
     {"list", "plugins, devices, presets and data sets, and why one is not there", bm_command_list},
     {"check", "does a backend keep the contract? The conformance suite, for authors",
      bm_command_check},

@@ -17,16 +17,21 @@
 #define TRAIN BM_COMMAND_TRAIN
 #define COMPARE BM_COMMAND_COMPARE
 #define HISTORY BM_COMMAND_HISTORY
+#define REPORT BM_COMMAND_REPORT
 #define MEASURING (RUN | TRAIN)
 #define ALL                                                                                        \
-    (MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW | COMPARE | HISTORY)
+    (MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW | COMPARE | HISTORY |  \
+     REPORT)
 #define BATCH_MAX (UINT64_C(1) << 31)
 #define COUNT_MAX (UINT64_C(1) << 40)
 #define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
 
 static const char *const format_names[] = {"table", "markdown", "csv", "jsonl", NULL};
-static const char *const export_names[] = {"table", "markdown", "csv", "jsonl",
-                                           "junit", "github",   NULL};
+static const char *const report_format_names[] = {"table", "markdown", "csv", NULL};
+static const char *const report_export_names[] = {"table", "markdown", "csv", "html", NULL};
+static const char *const export_names[] = {"table", "markdown", "csv", "jsonl", "html", NULL};
+static const char *const compare_export_names[] = {"table", "markdown", "csv",    "jsonl",
+                                                   "html",  "junit",    "github", NULL};
 static const char *const check_format_names[] = {"table", "jsonl", "junit", NULL};
 static const char *const roofline_names[] = {"auto", "measure", "none", NULL};
 static const char *const precision_names[] = {BM_PRECISION_FLOAT32, BM_PRECISION_TF32,
@@ -278,12 +283,18 @@ const struct bm_option_spec bm_option_table[] = {
      .set = bm_set_text, FIELD(output),
      .help = "the record, JSON lines (default: results/MACHINE/TIME-run.jsonl here if there is a "
              "folder results, otherwise in the state folder)"},
+    {.name = "output", .value = "FILE", .letter = 'o', .commands = REPORT,
+     .set = bm_set_text, FIELD(output),
+     .help = "write the page there: one file of HTML with everything in it"},
     {.name = "machine", .value = "NAME", .commands = MEASURING | COMPARE,
      .set = bm_set_folder, FIELD(machine),
      .help = "name of this machine in records (default: its CPU or GPU model)"},
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING | COMPARE | HISTORY,
      .set = bm_set_choice, FIELD(format), .choices = format_names,
      .help = "what is printed: table (default), markdown, csv, jsonl"},
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = REPORT,
+     .set = bm_set_choice, FIELD(format), .choices = report_format_names,
+     .help = "what is printed where no page is asked for: table (default), markdown, csv"},
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = CHECK,
      .set = bm_set_choice, FIELD(format), .choices = check_format_names,
      .help = "what is printed: table (default), jsonl, junit"},
@@ -301,12 +312,16 @@ const struct bm_option_spec bm_option_table[] = {
      .set = bm_set_flag, FIELD(strict),
      .help = "exit code 4 where a verdict stays open: INCONCLUSIVE, NO BASE"},
     {.name = "export", .value = "FORMAT=FILE", .commands = COMPARE,
-     .set = bm_set_exports, FIELD(export_to), .choices = export_names,
-     .help = "write that format, or junit or github (lines for a workflow), to a file as well; may "
-             "be repeated"},
+     .set = bm_set_exports, FIELD(export_to), .choices = compare_export_names,
+     .help = "write that format, html (the page of `batchmark report`), junit or github (lines for a "
+             "workflow) to a file as well; may be repeated"},
+    {.name = "export", .value = "FORMAT=FILE", .commands = REPORT,
+     .set = bm_set_exports, FIELD(export_to), .choices = report_export_names,
+     .help = "write that format, or html, the page, to a file as well; may be repeated"},
     {.name = "export", .value = "FORMAT=FILE", .commands = MEASURING | HISTORY,
-     .set = bm_set_exports, FIELD(export_to), .choices = format_names,
-     .help = "write that format to a file as well; may be repeated"},
+     .set = bm_set_exports, FIELD(export_to), .choices = export_names,
+     .help = "write that format, or html (the page of `batchmark report`), to a file as well; may be "
+             "repeated"},
     {.name = "in-process", .commands = MEASURING | CHECK,
      .set = bm_set_flag, FIELD(in_process),
      .help = "load plugins here, for a debugger; such results are marked and never compared"},

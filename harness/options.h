@@ -141,6 +141,7 @@ struct bm_options {
 #define BM_COMMAND_TRAIN 32u
 #define BM_COMMAND_COMPARE 64u
 #define BM_COMMAND_HISTORY 128u
+#define BM_COMMAND_REPORT 256u
 
 /* Parses argv[1..] of a command (argv[0] is the command's name): defaults, then the preset's ini
  * file, then --config, then the options. Words that are not options go to `words` (at most

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "field.h"
 #include "history_table.h"
+#include "report.h"
 #include "table.h"
 #include "train_table.h"
 
@@ -111,7 +112,9 @@ bm_output_export(const json_t *objects, const struct bm_options *options, struct
         (void)snprintf(format, sizeof format, "%s", options->export_to.paths[i]);
         char *path = strchr(format, '=');
         *path++ = '\0';
-        int32_t status = write_file(objects, format, options->verbose, path, error);
+        int32_t status = strcmp(format, "html") == 0
+                             ? bm_report_export(objects, options, path, error)
+                             : write_file(objects, format, options->verbose, path, error);
         failed = status == BM_STATUS_OK ? failed : status;
     }
     return failed;

@@ -58,6 +58,28 @@ int32_t bm_paired_ratio(const json_t *base, const json_t *cell, struct bm_paired
     return 1;
 }
 
+void bm_paired_reduce(json_t *cell) {
+    double medians[BM_STATS_SAMPLES_MAX];
+    uint32_t rounds = round_medians(cell, "update", medians);
+    const char *name;
+    json_t *figures;
+    json_object_foreach(cell, name, figures) {
+        (void)json_object_del(figures, "samples_ns");
+        (void)json_object_del(figures, "round_counts");
+    }
+    if (rounds > 0) {
+        json_t *samples = json_array();
+        json_t *counts = json_array();
+        for (uint32_t i = 0; i < rounds; i++) {
+            (void)json_array_append_new(samples, json_real(medians[i]));
+            (void)json_array_append_new(counts, json_integer(1));
+        }
+        figures = json_object_get(cell, "update");
+        (void)json_object_set_new(figures, "samples_ns", samples);
+        (void)json_object_set_new(figures, "round_counts", counts);
+    }
+}
+
 /* ---- Several devices that share a batch ---- */
 
 static json_int_t sessions_of(const json_t *cell) {

@@ -21,6 +21,10 @@ struct bm_paired_ratio {
  * of them has no rounds. */
 int32_t bm_paired_ratio(const json_t *base, const json_t *cell, struct bm_paired_ratio *ratio);
 
+/* Drops the samples of a cell, as far as bm_paired_ratio can do without them: of the update's, the
+ * median of each round stays. Its figures stay as they are. */
+void bm_paired_reduce(json_t *cell);
+
 /* For a cell of N sessions that share every batch: {value, low, high, rounds}, the time of an
  * update of its first device alone over N times its own, in which case 1 is a perfect division of
  * the work. `objects` holds the cell of that device. NULL if it does not, or one of the two has no

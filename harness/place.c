@@ -66,6 +66,10 @@ int bm_place_installed_template(char *folder, size_t capacity) {
     return bm_place_program(folder, capacity) && append(folder, capacity, BM_TEMPLATE_FROM_PROGRAM);
 }
 
+int bm_place_installed_report(char *folder, size_t capacity) {
+    return bm_place_program(folder, capacity) && append(folder, capacity, BM_REPORT_FROM_PROGRAM);
+}
+
 int bm_place_prefix(char *folder, size_t capacity) {
     return bm_place_program(folder, capacity) && append(folder, capacity, BM_PREFIX_FROM_PROGRAM);
 }

@@ -18,17 +18,39 @@ static json_t *make_id(const char *stamp) {
     return json_sprintf("%s-%02x%02x%02x%02x", stamp, bytes[0], bytes[1], bytes[2], bytes[3]);
 }
 
+/* "bf16/f32" is no path. */
+static int is_precision(const char *word) {
+    static const char *const names[] = {BM_PRECISION_BF16_F32, BM_PRECISION_F16_F32};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t length = strlen(word);
+        size_t own = strlen(names[i]);
+        if (length >= own && strcmp(word + length - own, names[i]) == 0 &&
+            (length == own || strchr("=,", word[length - own - 1]) != NULL)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+const char *bm_run_plain_word(const char *word, int *prefix) {
+    const char *slash = strrchr(word, '/');
+    const char *equals = strchr(word, '=');
+    *prefix = 0;
+    if (slash == NULL || is_precision(word)) {
+        return word;
+    }
+    *prefix = equals != NULL && equals < slash ? (int)(equals - word) + 1 : 0;
+    return slash + 1;
+}
+
 /* The command line with paths as file names only. */
 static json_t *command_line(int argc, char **argv) {
     char text[4096] = "batchmark";
     size_t used = strlen(text);
     for (int i = 0; i < argc && used < sizeof text; i++) {
-        const char *slash = strrchr(argv[i], '/');
-        const char *equals = strchr(argv[i], '=');
-        int prefix =
-            slash != NULL && equals != NULL && equals < slash ? (int)(equals - argv[i]) + 1 : 0;
-        int written = snprintf(text + used, sizeof text - used, " %.*s%s", prefix, argv[i],
-                               slash == NULL ? argv[i] : slash + 1);
+        int prefix = 0;
+        const char *rest = bm_run_plain_word(argv[i], &prefix);
+        int written = snprintf(text + used, sizeof text - used, " %.*s%s", prefix, argv[i], rest);
         used += written > 0 ? (size_t)written : 0;
     }
     json_t *json = json_string(text);

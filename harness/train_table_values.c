@@ -135,6 +135,26 @@ bm_train_budget_of(const struct bm_train_setting *setting, const char *name, con
     return budget;
 }
 
+struct budget_cost {
+    const char *name;
+    const char *key;
+};
+
+static int get_budget_cost(const json_t *training, const void *context, double *value) {
+    const struct budget_cost *cost = context;
+    const json_t *budget = find_budget(training, cost->name);
+    return is_counted(training) && json_is_true(json_object_get(budget, "reached")) &&
+           bm_train_measure(budget, cost->key, value);
+}
+
+struct bm_seeds_mean
+bm_train_budget_cost(const struct bm_train_setting *setting, const char *name, const char *key) {
+    struct budget_cost cost = {name, key};
+    struct bm_train_values values;
+    bm_train_collect(setting, get_budget_cost, &cost, &values);
+    return bm_train_mean(&values);
+}
+
 /* ---- Targets ---- */
 
 static const json_t *find_target(const json_t *training, double accuracy) {
