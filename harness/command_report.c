@@ -11,16 +11,16 @@
 #include <sys/stat.h>
 
 /* What a record holds may be part of the text: no control character of it reaches a terminal. */
-static void say(const char *text) {
-    (void)fputs("batchmark report: ", stderr);
+static void put_plain(const char *text) {
     for (; *text != '\0'; text++) {
         (void)fputc((unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text, stderr);
     }
-    (void)fputc('\n', stderr);
 }
 
 static int complain(const char *text, int code) {
-    say(text);
+    (void)fputs("batchmark report: ", stderr);
+    put_plain(text);
+    (void)fputc('\n', stderr);
     return code;
 }
 
@@ -147,15 +147,30 @@ static int show(const struct bm_report *report, struct bm_error *error) {
     return code;
 }
 
+static void tell_left_out(const struct bm_report *report) {
+    size_t i;
+    const json_t *name;
+    if (json_array_size(report->left_out) == 0) {
+        return;
+    }
+    (void)fputs("batchmark report: left out, no records of this program:", stderr);
+    json_array_foreach(report->left_out, i, name) {
+        (void)fputs(i == 0 ? " " : ", ", stderr);
+        put_plain(json_string_value(name));
+    }
+    (void)fputc('\n', stderr);
+}
+
 static int
 read_and_show(const struct bm_options *options, const char *const *files, uint32_t count) {
-    struct bm_report report = {.options = options, .note = say};
+    struct bm_report report = {.options = options};
     struct bm_error error = {.text = ""};
     int32_t status = BM_STATUS_OK;
     bm_interrupt_catch();
     for (uint32_t i = 0; status == BM_STATUS_OK && i < count; i++) {
         status = bm_report_read(&report, files[i], &error);
     }
+    tell_left_out(&report);
     int code = status == BM_STATUS_OK ? show(&report, &error) : fail(&error);
     bm_report_deinit(&report);
     return code;

@@ -25,23 +25,25 @@ struct bm_report_run {
 /* Begin with a zeroed one. */
 struct bm_report {
     const struct bm_options *options;
-    void (*note)(const char *text); /* is told what a folder holds that is no record */
     uint32_t run_count;
     uint32_t run_capacity;
     struct bm_report_run *runs;
     uint32_t file_count;
-    json_t *ids; /* of runs and of files that were read */
+    json_t *ids;      /* of runs and of files that were read */
+    json_t *left_out; /* names of files in folders that are no records; NULL: none */
 };
 
 /* Reads a record, FILE or FILE.partial, or all records in and below a folder. What was read before,
  * a file or a run, is left out. INVALID with one line, naming file and line, for what is no record
  * or a damaged one; a torn last line is dropped. In a folder, what never was a record of this
- * program is noted and left out. NO_MEMORY. */
+ * program is left out. NO_MEMORY. */
 int32_t bm_report_read(struct bm_report *report, const char *path, struct bm_error *error);
 
 /* Adds a record that this process made, under the name of its file. Shares the objects. */
-int32_t
-bm_report_add(struct bm_report *report, const char *file, const json_t *objects, struct bm_error *error);
+int32_t bm_report_add(struct bm_report *report,
+                      const char *file,
+                      const json_t *objects,
+                      struct bm_error *error);
 
 void bm_report_deinit(struct bm_report *report);
 

@@ -468,6 +468,17 @@ static void add_ratio(const json_t *base, const json_t *pair, json_t *ratios) {
                   bm_report_real(ratio.high), "tie", !ratio.apart));
 }
 
+/* Where a case has more rows than this, only those with as many threads are told in pairs: their
+ * number grows with the square of the rows, and the page with it. */
+#define PAIRED_ROWS_MAX 24u
+
+static int is_told(const json_t *group, const json_t *base, const json_t *pair) {
+    return json_array_size(group) <= PAIRED_ROWS_MAX ||
+           json_equal(json_object_get(json_array_get(base, 0), "threads"),
+                      json_object_get(json_array_get(pair, 0), "threads"));
+}
+
+/* Each pair once: the other way round is the inverse of what it says. */
 json_t *bm_report_ratios(const json_t *pairs) {
     static const char *const fields[] = {"run", "case", "batch", NULL};
     json_t *ratios = json_array();
@@ -475,10 +486,12 @@ json_t *bm_report_ratios(const json_t *pairs) {
     const char *key;
     json_t *group;
     json_object_foreach(groups, key, group) {
-        for (size_t i = 0; i < json_array_size(group); i++) {
-            for (size_t k = 0; k < json_array_size(group); k++) {
-                if (i != k) {
-                    add_ratio(json_array_get(group, i), json_array_get(group, k), ratios);
+        for (size_t k = 1; k < json_array_size(group); k++) {
+            for (size_t i = 0; i < k; i++) {
+                const json_t *base = json_array_get(group, i);
+                const json_t *pair = json_array_get(group, k);
+                if (is_told(group, base, pair)) {
+                    add_ratio(base, pair, ratios);
                 }
             }
         }

@@ -90,7 +90,11 @@ static struct bm_report_run *add_run(struct bm_report *report,
 
 /* ---- Objects ---- */
 
+/* Other programs write `run` objects too, without the version of this one. */
 static int begins(const json_t *object) {
+    if (bm_field_is_kind(object, "run") && json_object_get(object, "version") == NULL) {
+        return 0;
+    }
     for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++) {
         if (bm_field_is_kind(object, beginnings[i].kind)) {
             return 1;
@@ -112,8 +116,8 @@ struct reader {
 static int32_t begin(struct reader *reader, const json_t *object, struct bm_error *error) {
     if (!reader->has_begun && !begins(object)) {
         return bm_fail(error, BM_STATUS_UNSUPPORTED,
-                       "%s:%llu: expected a record of batchmark, which begins with a run, found an "
-                       "object of kind \"%.40s\"",
+                       "%s:%llu: expected a record of batchmark, which begins with a run and its "
+                       "version, found an object of kind \"%.40s\"",
                        reader->path, (unsigned long long)reader->line,
                        bm_field_text(object, "kind"));
     }
@@ -226,6 +230,15 @@ static int32_t read_file(struct bm_report *report,
 
 /* ---- Folders ---- */
 
+static void leave_out(struct bm_report *report, const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (report->left_out == NULL) {
+        report->left_out = json_array();
+    }
+    (void)json_array_append_new(report->left_out,
+                                bm_field_string(slash == NULL ? path : slash + 1));
+}
+
 static int32_t visit(void *context, const char *path, const char *folder, struct bm_error *error) {
     struct bm_report *report = context;
     struct stat info;
@@ -235,7 +248,7 @@ static int32_t visit(void *context, const char *path, const char *folder, struct
     }
     int32_t status = read_file(report, path, &info, error);
     if (status == BM_STATUS_UNSUPPORTED) {
-        report->note(error->text);
+        leave_out(report, path);
         status = BM_STATUS_OK;
     }
     return status;
@@ -275,8 +288,10 @@ int32_t bm_report_read(struct bm_report *report, const char *path, struct bm_err
 
 /* ---- Objects of this process ---- */
 
-int32_t
-bm_report_add(struct bm_report *report, const char *file, const json_t *objects, struct bm_error *error) {
+int32_t bm_report_add(struct bm_report *report,
+                      const char *file,
+                      const json_t *objects,
+                      struct bm_error *error) {
     struct reader reader = {.report = report, .path = file, .first_run = report->run_count};
     size_t index;
     json_t *object;
@@ -297,5 +312,6 @@ void bm_report_deinit(struct bm_report *report) {
     }
     free(report->runs);
     json_decref(report->ids);
+    json_decref(report->left_out);
     memset(report, 0, sizeof *report);
 }
