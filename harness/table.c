@@ -877,11 +877,25 @@ static void print_csv_end(const json_t *cell, FILE *stream) {
     (void)fputc('\n', stream);
 }
 
+/* Whether cells say which machine they are of: those of several records do. */
+static int has_machines(const json_t *objects) {
+    size_t index;
+    const json_t *cell;
+    json_array_foreach(objects, index, cell) {
+        if (bm_field_is_kind(cell, "cell")) {
+            return json_object_get(cell, "machine") != NULL;
+        }
+    }
+    return 0;
+}
+
 static void print_csv(const json_t *objects, FILE *stream) {
     static const char *const texts[] = {"backend",   "device_name", "model",  "dataset",
                                         "optimizer", "precision",   "status", "reason"};
     size_t index;
     const json_t *cell;
+    int with_machine = has_machines(objects);
+    (void)fputs(with_machine ? "machine," : "", stream);
     (void)fputs("backend,device_name,model,dataset,optimizer,precision,status,reason,device,batch,"
                 "threads,update_ns,spread,rounds,gradient_ns,apply_ns,pipelined_ns,epoch_s,"
                 "epoch_measured,bound_ns,share,data_parallel,efficiency,device_update_ns,"
@@ -890,6 +904,10 @@ static void print_csv(const json_t *objects, FILE *stream) {
     json_array_foreach(objects, index, cell) {
         if (!bm_field_is_kind(cell, "cell")) {
             continue;
+        }
+        if (with_machine) {
+            bm_field_print_csv_text(bm_field_text(cell, "machine"), stream);
+            (void)fputc(',', stream);
         }
         for (uint32_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
             bm_field_print_csv_text(bm_field_text(cell, texts[i]), stream);

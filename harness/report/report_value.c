@@ -85,10 +85,19 @@ static json_t *text_by(const char *text, void (*print)(const char *text, FILE *s
     return json;
 }
 
+/* Most texts stay as they are. */
+static int has_nothing_to_hide(const char *text) {
+    return strchr(text, '/') == NULL && cut_length(text) == strlen(text);
+}
+
 static json_t *
 text_field(const json_t *object, const char *key, void (*print)(const char *text, FILE *stream)) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_string(value) ? text_by(json_string_value(value), print) : json_null();
+    json_t *value = json_object_get(object, key);
+    if (!json_is_string(value)) {
+        return json_null();
+    }
+    const char *text = json_string_value(value);
+    return has_nothing_to_hide(text) ? json_incref(value) : text_by(text, print);
 }
 
 json_t *bm_report_text(const json_t *object, const char *key) {
