@@ -163,7 +163,7 @@ static void print_end(struct bm_campaign *campaign) {
         (void)fprintf(stream, "interrupted; what is done is in %s, and --resume %s goes on\n",
                       campaign->record.partial, campaign->record.path);
     } else if (!campaign->outcome.write_failed) {
-        (void)fprintf(stream, "record: %s\n", campaign->record.path);
+        bm_record_tell(&campaign->record, stream);
     }
 }
 

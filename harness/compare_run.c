@@ -329,7 +329,7 @@ static void print_place(const struct bm_compare_run *run, FILE *stream) {
     if (bm_interrupt_signal() != 0) {
         (void)fprintf(stream, "interrupted; what is done is in %s\n", campaign->record.partial);
     } else if (!campaign->outcome.write_failed && run->comparison.cell_count > 0) {
-        (void)fprintf(stream, "record: %s\n", campaign->record.path);
+        bm_record_tell(&campaign->record, stream);
     }
 }
 

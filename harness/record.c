@@ -146,6 +146,17 @@ int32_t bm_record_finish(struct bm_record *record, struct bm_error *error) {
     return BM_STATUS_OK;
 }
 
+void bm_record_tell(const struct bm_record *record, FILE *stream) {
+    static const char ending[] = ".jsonl";
+    size_t length = strlen(record->path);
+    size_t own = strlen(ending);
+    if (length > own && strcmp(record->path + length - own, ending) == 0) {
+        length -= own;
+    }
+    (void)fprintf(stream, "record: %s; batchmark report %s -o %.*s.html makes a page of it\n",
+                  record->path, record->path, (int)length, record->path);
+}
+
 void bm_record_abandon(struct bm_record *record) {
     if (record->stream != NULL) {
         (void)fclose(record->stream);

@@ -43,6 +43,9 @@ int32_t bm_record_commit(struct bm_record *record, struct bm_error *error);
 /* Syncs, closes and renames the partial file to its final name. */
 int32_t bm_record_finish(struct bm_record *record, struct bm_error *error);
 
+/* Says where a finished record is, and the command that makes a page of it. */
+void bm_record_tell(const struct bm_record *record, FILE *stream);
+
 /* Closes; the partial file stays. */
 void bm_record_abandon(struct bm_record *record);
 
