@@ -250,7 +250,6 @@ json_t *bm_report_cell(struct bm_report_cells *cells, uint32_t run, const json_t
                                                     {"software", bm_report_flag},
                                                     {"computes_nothing", bm_report_flag},
                                                     {"model", bm_report_text},
-                                                    {"layers", bm_report_text},
                                                     {"dataset", bm_report_text},
                                                     {"optimizer", bm_report_text},
                                                     {"batch", bm_report_number},
