@@ -137,7 +137,8 @@ write("small.jsonl", SMALL)
 small = page("small.jsonl")
 expect(small["schema"] == 1 and small["version"] and small["made"].endswith("Z"), "the head", list(small))
 run = small["runs"][0]
-expect((run["file"], run["finished"], run["torn"], run["command_name"], run["machine"], run["seconds"], run["exit"], run["left_out"])
+expect((run["file"], run["finished"], run["torn"], run["command_name"], run["machine"], run["seconds"], run["exit"],
+        run["left_out"])
        == ("small.jsonl", True, False, "run", "small", 12.5, 0, "nothing"), "the run", run)
 cells = small["cells"]
 expect([c["row"] for c in cells] == ["null, 2 threads", "fast, 2 threads", "slow, 2 threads", "fast, 2 threads",
@@ -151,7 +152,8 @@ expect(one(cells, backend="fast", batch=4)["epoch"] == {"seconds": 3, "updates":
 expect(one(cells, backend="slow", batch=4)["epoch"] == {"seconds": 2, "updates": 15000, "measured": True, "gap": 0.1,
                                                         "low_seconds": 1.5, "high_seconds": 2.5}, "an epoch")
 skipped = one(cells, batch=16)
-expect((skipped["status"], skipped["reason"], skipped["update"], skipped["gradient"]) == ("skipped", "no time", None, None), skipped)
+expect((skipped["status"], skipped["reason"], skipped["update"], skipped["gradient"]) == ("skipped", "no time", None, None),
+       skipped)
 expect(slow["memory_bytes"] == 123457000 and slow["check"]["status"] == "ok" and slow["bound"]["share"] == 0.25, slow)
 expect(small["plugins"][slow["plugin"]]["name"] == "slow" and len(small["plugins"]) == 3, small["plugins"])
 expect(small["cases"] == [{"index": 0, "model": "mlp", "layers": "dense 10", "dataset": "mnist", "optimizer": "sgd",
@@ -169,16 +171,23 @@ near(one(small["ratios"], batch=4)["ratio"], 4 / 3, "ratio at 4")
 tied = page(write("tied.jsonl", [RUN, cell("fast", 1, [100.0, 101.0, 99.0, 100.0, 100.0]), cell("slow", 1, [100.0] * 5)]))
 expect(tied["ratios"][0]["tie"] is True and tied["runs"][0]["finished"] is False, "a tie", tied["ratios"])
 
+# Pairs grow with the square of the rows: of more than 24, those with as many threads stay; of 24, all.
+for count, pairs in ((24, 24 * 23 / 2), (26, 2 * 13 * 12 / 2)):
+    many = page(write("many.jsonl", [RUN, *(cell(f"b{i}", 1, [1.0] * 5, threads=1 + i % 2) for i in range(count))]))
+    expect(len(many["ratios"]) == pairs, count, "rows:", len(many["ratios"]))
+
 # The page is the template with its parts in their places, the scripts in the order that is told.
 with open("page.html") as file:
     whole = file.read()
-expect(re.fullmatch(r'<!doctype html>\n<title>x</title>\n<style>\nbody \{ color: black \}\n</style>\n<script type="application/json" '
-                    r'id="data">\n\{.*\}\n</script>\n<script>\nchart\(\);\n</script>\n<script>\nsecond\(\);\nfirst\(\);\n\n</script>\n', whole, re.S), whole)
+expect(re.fullmatch(r'<!doctype html>\n<title>x</title>\n<style>\nbody \{ color: black \}\n</style>\n'
+                    r'<script type="application/json" id="data">\n\{.*\}\n</script>\n<script>\nchart\(\);\n</script>\n'
+                    r'<script>\nsecond\(\);\nfirst\(\);\n\n</script>\n', whole, re.S), whole)
 
 # Its tables: what `run` prints of one record, with the threads in the rows.
 table = report("small.jsonl")
 expect("small: batchmark 0.1.0 on CPU, 2 cores, 2026-11-25 (small.jsonl)" in table, table)
-expect(re.search(r"^one update, batch +1 +4 +16$", table, re.M) and re.search(r"^slow, 2 threads +200 ns ± 5.1 % +300 ns", table, re.M), table)
+expect(re.search(r"^one update, batch +1 +4 +16$", table, re.M)
+       and re.search(r"^slow, 2 threads +200 ns ± 5.1 % +300 ns", table, re.M), table)
 expect("fast, 2 threads, batch 16: skipped: no time" in table and "unsteady" in table, table)
 
 # ---- Texts ----
@@ -189,13 +198,15 @@ write("nasty.jsonl", [{**RUN, "id": "nasty", "machine": NASTY}, cell(NASTY, 1, [
                       cell("x", 1, status="error", reason=TEXT)])
 nasty = page("nasty.jsonl")
 expect(not set("<>&\u2028\u2029\x1b") & set(data_text("page.html")), "markup in the data")
-expect(nasty["runs"][0]["machine"] == NASTY and nasty["cells"][0]["backend"] == NASTY and nasty["cells"][0]["reason"] == TEXT, nasty["cells"][0])
+expect(nasty["runs"][0]["machine"] == NASTY and nasty["cells"][0]["backend"] == NASTY and nasty["cells"][0]["reason"] == TEXT,
+       nasty["cells"][0])
 expect(nasty["plugins"][0]["name"] == NASTY and nasty["cells"][0]["row"] == NASTY + ", 2 threads", nasty["plugins"])
 report("nasty.jsonl")  # no control character of it is printed
 
 # Nothing says whose machine it was, and what is a path becomes the name of its file.
 write("paths.jsonl", [
-    {**RUN, "id": "paths", "command": "batchmark run --plugin=/home/jane/lib/bm_x.so --data-dir ../jane/images -p x --precision bf16/f32,f16/f32",
+    {**RUN, "id": "paths",
+     "command": "batchmark run --plugin=/home/jane/lib/bm_x.so --data-dir ../jane/images --precision bf16/f32,f16/f32",
      "options": {"settings": [{"backend": "x", "key": "k", "value": "/home/jane/k.bin"}], "config": "/home/jane/a.ini"},
      "host": {"cpu": "CPU", "cores": 2, "note": "see ~/jane/x", "list": ["(/home/jane/y)"]}},
     cell("x", 1, status="error", reason="cannot load: /home/jane/bm_x.so: no such symbol, 3 images/s, https://example.org/jane",
@@ -205,9 +216,11 @@ write("paths.jsonl", [
 paths = page("paths.jsonl")
 text = data_text("page.html").replace("https://example.org/jane", "")
 expect("jane" not in text and "home" not in text, text)
-expect(paths["runs"][0]["command"] == "batchmark run --plugin=bm_x.so --data-dir images -p x --precision bf16/f32,f16/f32", paths["runs"][0]["command"])
+expect(paths["runs"][0]["command"] == "batchmark run --plugin=bm_x.so --data-dir images --precision bf16/f32,f16/f32",
+       paths["runs"][0]["command"])
 expect(paths["cells"][0]["repro"] == "batchmark run --plugin bm_x.so --precision bf16/f32", paths["cells"][0]["repro"])
-expect(paths["cells"][0]["reason"] == "cannot load: bm_x.so: no such symbol, 3 images/s, https://example.org/jane", paths["cells"][0]["reason"])
+expect(paths["cells"][0]["reason"] == "cannot load: bm_x.so: no such symbol, 3 images/s, https://example.org/jane",
+       paths["cells"][0]["reason"])
 expect(paths["plugins"][0]["describe"] == "library=libblas.so.3\nthreads=2\n", paths["plugins"][0])
 expect(paths["cells"][0]["row"] == "x k=k.bin, 2 threads", paths["cells"][0]["row"])
 
@@ -238,6 +251,9 @@ rows = re.findall(r"^((?:small|other): \w+, \d threads) +(\S+) ns", table.split(
 expect(sorted(rows) == [("other: fast, 4 threads", "50.0"), ("other: slow, 4 threads", "25.0"), ("small: fast, 2 threads", "110"),
                         ("small: null, 2 threads", "10.0"), ("small: slow, 2 threads", "200")], rows)
 expect("speed against other: fast, 4 threads" in table and "2.00x (2.00 to 2.00)" in table, table)
+against = table.split("speed against small: slow, 2 threads")[1].split("\n\n")[0].splitlines()[1:]
+expect([line.split()[:6] for line in against] == [["small:", "fast,", "2", "threads", "-", "0.75x"]],
+       "speed of another machine or run", against)
 expect(re.search(r"^fast, batch 1 +2 +100 ns +110 ns", table, re.M), "no trend in", table)
 lines = report("several", "--format", "csv", says="left out").splitlines()
 expect(lines[0].startswith("machine,backend,") and sum(line.startswith('"other",') for line in lines) == 2, lines)
@@ -253,6 +269,7 @@ os.link("small.jsonl", "link.jsonl")
 write("copy.jsonl", SMALL)
 twice = page("small.jsonl", "./small.jsonl", "link.jsonl", "copy.jsonl", os.getcwd() + "/small.jsonl")
 expect(len(twice["runs"]) == 1 and len(twice["cells"]) == 6, twice["runs"])
+expect(len(page("made/history.jsonl", "made/../made/history.jsonl")["trends"]) == 4, "trends twice")
 # Several runs in one file are several runs.
 joined = page(write("joined.jsonl", [*SMALL, OTHER, cell("fast", 1, [50.0] * 5)]))
 expect([(r["machine"], r["finished"]) for r in joined["runs"]] == [("small", True), ("other", False)], joined["runs"])
@@ -296,9 +313,11 @@ for setting in training["settings"]:
         near(setting["final"][split]["mean"], statistics.mean(values), "mean")
         t975 = {4: 3.182446, 5: 2.776445}[len(values)]
         half = t975 * statistics.stdev(values) / math.sqrt(len(values))
-        expect(math.isclose(setting["final"][split]["high"], statistics.mean(values) + half, rel_tol=1e-5), "interval", setting["name"])
+        expect(math.isclose(setting["final"][split]["high"], statistics.mean(values) + half, rel_tol=1e-5), "interval",
+               setting["name"])
         near(setting["final"][split]["min"], min(values), "min")
     near(setting["budgets"]["epochs"]["validation"]["mean"], statistics.mean(t["validation"]["accuracy"] for t in good), "budget")
+    expect((setting["budgets"]["epochs"]["reached"], setting["budgets"]["epochs"]["of"]) == (len(good), 5), setting["budgets"])
     expect(setting["budgets"]["epochs"]["limit"] == 10 and setting["budgets"]["updates"] is None, setting["budgets"])
     expect(setting["budgets"]["epochs"]["updates"]["mean"] == good[0]["updates"], setting["budgets"])
     reached = [t["targets"][0]["updates"] for t in own if t["targets"][0]["reached"]]
@@ -314,7 +333,8 @@ for setting in training["settings"]:
 diverged = one(training["settings"], optimizer="sgd", batch=1000)
 expect([(v["status"], v["seed"], v["at_update"]) for v in diverged["verdicts"]] == [("diverged", 4, 127)], diverged["verdicts"])
 adam = one(training["settings"], optimizer="adam", batch=32)
-expect(adam["tuned"] is True and adam["rate"] == 0.001 and len(adam["trials"]) == 7 and adam["trials"][0]["validation"] is None, adam["trials"])
+expect(adam["tuned"] is True and adam["rate"] == 0.001 and len(adam["trials"]) == 7 and adam["trials"][0]["validation"] is None,
+       adam["trials"])
 expect(len(training["noise"]) == 12 and training["noise"][0]["scale"] == 16, training["noise"])
 expect(len(training["times"]) == 12 and training["times"][0]["case"] is None, len(training["times"]))
 # The blocks are what `train` prints: every grid's fields stand in the table, in order.
@@ -333,10 +353,12 @@ expect(any(block.get("grid", [[""]])[0][0] == "adam, batch" for block in trainin
 comparison = made["comparisons"][0]
 expect((comparison["base"], comparison["threshold"], comparison["stored"], comparison["exit"], comparison["series"])
        == ("bm_avx2.so", 0.02, False, 5, "update"), comparison)
-expect([c["verdict"] for c in comparison["cells"]] == ["PASS", "REGRESSION", "IMPROVEMENT", "INCONCLUSIVE", "IDENTICAL", "LOST"], "verdicts")
+expect([c["verdict"] for c in comparison["cells"]] == ["PASS", "REGRESSION", "IMPROVEMENT", "INCONCLUSIVE", "IDENTICAL", "LOST"],
+       "verdicts")
 expect(comparison["cells"][1]["ratio"] == 1.083 and comparison["differences"][0]["what"] == "revision", comparison)
 changed = one(made["trends"], label="avx2", batch=100)
-expect((changed["run"], len(changed["points"]), changed["changes"][0]["index"], changed["points"][25][1]) == (4, 40, 25, "rev25"), changed["changes"])
+expect((changed["run"], len(changed["points"]), changed["changes"][0]["index"], changed["points"][25][1]) == (4, 40, 25, "rev25"),
+       changed["changes"])
 expect(one(made["trends"], label="avx512")["lost"]["status"] == "absent", "lost")
 
 nights = page("made/nightly")
@@ -377,45 +399,58 @@ refused(["\x89PNG\r", "\x1a"], "1: expected a JSON object with a kind")
 refused(["{"], "1: expected a record of batchmark, found a line without an end", "")
 refused(["[1, 2]"], "1: expected a JSON object with a kind")
 refused([{"name": "package.json"}], "1: expected a JSON object with a kind")
-refused([{"kind": "visit"}], '1: expected a record of batchmark, which begins with a run and its version, found an object of kind "visit"')
-refused([cell("x", 1, [1.0])], '1: expected a record of batchmark, which begins with a run and its version, found an object of kind "cell"')
+OTHERS = "1: expected a record of batchmark, which begins with a run and its version, found an object of kind"
+refused([{"kind": "visit"}], OTHERS + ' "visit"')
+refused([cell("x", 1, [1.0])], OTHERS + ' "cell"')
 refused([{**RUN, "schema": 2}], "1: run: expected 1 as schema, found 2")
 refused([{**RUN, "version": 7}], "1: run: expected a text as version, found 7")
 refused([{**RUN, "host": []}], "1: run: expected an object as host, found []")
-refused([{**RUN, "command_name": "check"}], '1: run: expected run, train, compare, history or landscape as command_name, found "check"')
+refused([{**RUN, "command_name": "check"}],
+        '1: run: expected run, train, compare, history or landscape as command_name, found "check"')
 refused([{**RUN, "started": "yesterday"}, cell("x", 1, [1.0])], "1: started: expected a time like 2026-11-25T04:44:53Z")
 refused([RUN, "garbage"], "2: expected a JSON object with a kind")
 refused([RUN, cell("x", 1, [1.0])] + ['{"kind":"cell","batch":1e999}'], "3: expected a JSON object with a kind")
 refused([RUN, "[" * 100000], "2: expected a JSON object with a kind")
 refused([RUN, '{"kind":"cell","backend":"\\ud800"}'], "2: expected a JSON object with a kind")
 for damage, says in (
-        ({"backend": None}, "cell: expected a text as backend, found null"), ({"batch": "1"}, 'cell: expected a whole number from 0 on as batch, found "1"'),
-        ({"batch": -1}, "cell: expected a whole number from 0 on as batch, found -1"), ({"batch": 0}, "cell: expected a whole number from 1 on as batch, found 0"),
+        ({"backend": None}, "cell: expected a text as backend, found null"),
+        ({"batch": "1"}, 'cell: expected a whole number from 0 on as batch, found "1"'),
+        ({"batch": -1}, "cell: expected a whole number from 0 on as batch, found -1"),
+        ({"batch": 0}, "cell: expected a whole number from 1 on as batch, found 0"),
         ({"batch": 1.5}, "cell: expected a whole number from 0 on as batch, found 1.5"),
-        ({"status": "fine"}, 'cell: expected ok, skipped, wrong, ... as status, found "fine"'), ({"status": 7}, "cell: expected ok, skipped, wrong, ... as status, found 7"),
-        ({"update": 7}, "cell: expected an object as update, found 7"), ({"update": {}}, "cell: expected a time above 0 as update, found nothing"),
+        ({"status": "fine"}, 'cell: expected ok, skipped, wrong, ... as status, found "fine"'),
+        ({"status": 7}, "cell: expected ok, skipped, wrong, ... as status, found 7"),
+        ({"update": 7}, "cell: expected an object as update, found 7"),
+        ({"update": {}}, "cell: expected a time above 0 as update, found nothing"),
         ({"update": {"median_ns": -5}}, "cell: expected a time above 0 as update, found -5"),
         ({"update": {"median_ns": 0}}, "cell: expected a time above 0 as update, found 0"),
         ({"update": {"median_ns": 1e300}}, "update: expected a time above 0"),
         ({"update": {"median_ns": 5, "spread": "x"}}, 'cell: expected a number as spread, found "x"'),
         ({"update": {"median_ns": 5, "samples_ns": 7}}, "cell: expected a list as samples_ns, found 7"),
         ({"gradient": {"median_ns": []}}, "cell: expected a time above 0 as gradient, found []"),
-        ({"epoch": {"seconds": "1"}}, 'cell: expected a number as seconds, found "1"'), ({"epoch": []}, "cell: expected an object as epoch, found []"),
-        ({"bound": {"share": True}}, "cell: expected a number as share, found true"), ({"check": 1}, "cell: expected an object as check, found 1"),
-        ({"plugin": {"describe": 1}}, "cell: expected a text as describe, found 1"), ({"threads": None}, "cell: expected a whole number from 0 on as threads, found null"),
+        ({"epoch": {"seconds": "1"}}, 'cell: expected a number as seconds, found "1"'),
+        ({"epoch": []}, "cell: expected an object as epoch, found []"),
+        ({"bound": {"share": True}}, "cell: expected a number as share, found true"),
+        ({"check": 1}, "cell: expected an object as check, found 1"),
+        ({"plugin": {"describe": 1}}, "cell: expected a text as describe, found 1"),
+        ({"threads": None}, "cell: expected a whole number from 0 on as threads, found null"),
         ({"memory": 1}, "cell: expected an object as memory, found 1")):
     refused([RUN, cell("y", 1, [1.0]), {**cell("x", 1, [1.0] * 5), **damage}], "3: " + says)
 made_training = trained[0]
 TRAIN = {**RUN, "id": "train", "command_name": "train"}
-for damage, says in (({"status": None}, "training: expected a text as status, found null"), ({"test": 1}, "training: expected an object as test, found 1"),
-                     ({"optimizer": 5}, "training: expected a text as optimizer, found 5"), ({"targets": {}}, "training: expected a list as targets, found {}")):
+for damage, says in (({"status": None}, "training: expected a text as status, found null"),
+                     ({"test": 1}, "training: expected an object as test, found 1"),
+                     ({"optimizer": 5}, "training: expected a text as optimizer, found 5"),
+                     ({"targets": {}}, "training: expected a list as targets, found {}")):
     refused([TRAIN, {**made_training, **damage}], "2: " + says)
 refused([TRAIN, {"kind": "epoch", "backend": "x"}], "2: epoch: expected a text as model, found nothing")
 refused([TRAIN, {"kind": "tuned", "trials": 1}], "2: tuned: expected a list as trials, found 1")
 compared = read("made/compare.jsonl")
-refused([compared[0], compared[1], {**compared[2], "verdict": "FINE"}], '3: compare object of "mlp, fashion-mnist, momentum, batch 1, 8 threads, float32": damaged field verdict')
+refused([compared[0], compared[1], {**compared[2], "verdict": "FINE"}],
+        '3: compare object of "mlp, fashion-mnist, momentum, batch 1, 8 threads, float32": damaged field verdict')
 refused([{**compared[1], "threshold": None}], "1: comparison object: damaged field threshold")
-refused([{**trends[0], "points": [[1, 2, 3]]}], "1: history: expected lists of a time, a revision and a number as points, found [1,2,3]")
+refused([{**trends[0], "points": [[1, 2, 3]]}],
+        "1: history: expected lists of a time, a revision and a number as points, found [1,2,3]")
 refused([{**trends[1], "changes": [{"index": -1, "ratio": 1}]}], "1: history: expected a whole number from 0 on as index, found -1")
 refused([trends[0], {**trends[1], "host": "x"}], '2: history: expected an object as host, found "x"')
 report("folder", "-o", "bad.html", code=2, says="folder/bad.jsonl:2: history")
@@ -442,6 +477,7 @@ write("strange.jsonl", [{**RUN, "host": {"cpu": "CPU", "cores": 1e30, "deep": de
                         {"kind": "unheard of", "x": [1]}])
 strange = page("strange.jsonl")
 expect(len(data_text("page.html")) < 100000, "size of the page", len(data_text("page.html")))
+expect("null" in json.dumps(strange["runs"][0]["host"]["deep"]) and strange["runs"][0]["host"]["cores"] == 1e30, "a deep object")
 expect(len(strange["cells"]) == 4 and strange["ratios"] == [] and strange["cells"][3]["update"]["q1_ns"] is None, strange["ratios"])
 expect(len(strange["cells"][0]["reason"]) == 4096, len(strange["cells"][0]["reason"]))
 report("strange.jsonl")
@@ -468,8 +504,10 @@ report("small.jsonl", "-o", "small.jsonl", code=2, says="small.jsonl: expected a
 expect(len(read("small.jsonl")) == len(SMALL), "the record was written over")
 for number, (changed, says) in enumerate((
         ({"page__html": None}, "expected the report's template, page.html, in"), ({"page__css": None}, "page.css: cannot read it"),
-        ({"order__txt": "absent.js\n"}, "absent.js: cannot read it"), ({"order__txt": "../first.js\n"}, "order.txt: expected names of files"),
-        ({"first__js": "x = '</SCRIPT>';"}, "first.js: expected a text without </script"), ({"page__css": "</style>"}, "page.css: expected a text without </style"),
+        ({"order__txt": "absent.js\n"}, "absent.js: cannot read it"),
+        ({"order__txt": "../first.js\n"}, "order.txt: expected names of files"),
+        ({"first__js": "x = '</SCRIPT>';"}, "first.js: expected a text without </script"),
+        ({"page__css": "</style>"}, "page.css: expected a text without </style"),
         ({"page__html": "@STYLE@\n@CHART@\n@SCRIPT@\n"}, "page.html: expected one line @DATA@, found 0"),
         ({"page__html": TEMPLATE["page.html"] + "@DATA@\n"}, "page.html: expected one line @DATA@, found 2"))):
     make_template(f"template{number}", **changed)

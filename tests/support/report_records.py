@@ -281,10 +281,13 @@ def compare_record():
             "choices": {"base": "", "head": "", "differ": False}, "instructions": None, "details": None,
         }
     head = {"kind": "comparison", "schema": 1, "series": "update", "base": "bm_avx2.so", "head": "bm_avx2.so", "stored": False,
-            "strict": False, "threshold": 0.02, "differences": [{"what": "revision", "base": "3117c53280d5", "head": "88ab01f2c4d9"}]}
+            "strict": False, "threshold": 0.02,
+            "differences": [{"what": "revision", "base": "3117c53280d5", "head": "88ab01f2c4d9"}]}
     cells = [compared("avx2", 1, "PASS", 1.004), compared("avx2", 100, "REGRESSION", 1.083),
-             compared("avx2", 1000, "IMPROVEMENT", 0.931), compared("avx2", 10000, "INCONCLUSIVE", 1.02, "the interval is too wide"),
-             compared("scalar", 1, "IDENTICAL", reason="the same code"), compared("avx512", 1, "LOST", reason="head has no such cell")]
+             compared("avx2", 1000, "IMPROVEMENT", 0.931),
+             compared("avx2", 10000, "INCONCLUSIVE", 1.02, "the interval is too wide"),
+             compared("scalar", 1, "IDENTICAL", reason="the same code"),
+             compared("avx512", 1, "LOST", reason="head has no such cell")]
     return [run_object("compare", "alpha", "2026-11-27T01:00:00Z"), head, *cells, end_object(len(cells), 130.0)]
 
 
