@@ -14,9 +14,9 @@ int bm_place_program(char *folder, size_t capacity);
  * it runs from elsewhere. */
 int bm_place_build_tree(char *folder, size_t capacity);
 
-/* The installed plugins', presets', data's, template's and report's folders, and the prefix: those beside the
- * program, as CMake installs them; data comes only with a bundle. 0 if the program's folder is not
- * known. */
+/* The installed plugins', presets', data's, template's and report's folders, and the prefix: those
+ * beside the program, as CMake installs them; data comes only with a bundle. 0 if the program's
+ * folder is not known. */
 int bm_place_installed_plugins(char *folder, size_t capacity);
 int bm_place_installed_presets(char *folder, size_t capacity);
 int bm_place_installed_data(char *folder, size_t capacity);

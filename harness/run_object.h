@@ -22,8 +22,9 @@ json_t *bm_run_object(const char *command_name,
                       int argc,
                       char **argv);
 
-/* A word of a command line as records hold it, without folders: what it begins with, "--plugin=", is
- * its first *prefix characters, and the rest, "b.so" of /a/b.so, is returned; both are in `word`. */
+/* A word of a command line as records hold it, without folders: what it begins with, "--plugin=",
+ * is its first *prefix characters, and the rest, "b.so" of /a/b.so, is returned; both are in
+ * `word`. */
 const char *bm_run_plain_word(const char *word, int *prefix);
 
 /* The `data` of a run object: shape, counts, files with their SHA-256; of made data the seed. The

@@ -207,7 +207,8 @@ static int find_layout(const json_t *cells, struct layout *layout) {
         return -1;
     }
     find_axes(cells, layout);
-    layout->cells = calloc((size_t)layout->row_count * layout->batch_count, sizeof(const json_t *));
+    layout->cells =
+        calloc((size_t)layout->row_count * layout->batch_count + 1, sizeof(const json_t *));
     if (layout->cells == NULL) {
         return -1;
     }

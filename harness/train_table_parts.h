@@ -144,9 +144,8 @@ struct bm_train_budget
 bm_train_budget_of(const struct bm_train_setting *setting, const char *name, const char *split);
 
 /* What trainings had used, "updates" or "seconds", when they reached a budget. */
-struct bm_seeds_mean bm_train_budget_cost(const struct bm_train_setting *setting,
-                                          const char *name,
-                                          const char *key);
+struct bm_seeds_mean
+bm_train_budget_cost(const struct bm_train_setting *setting, const char *name, const char *key);
 
 /* Smallest and largest limit of a budget in a group; 0 if it has none. */
 int bm_train_limits(const struct bm_train_group *group,
