@@ -515,7 +515,7 @@ static int is_first_of_machine(const struct layout *layout, uint32_t row) {
 /* Speed of every backend relative to the first of its machine that computes; nothing if there is
  * but one. */
 static void print_ratios(const struct layout *layout, uint32_t format, FILE *stream) {
-    uint32_t *rows = calloc(layout->row_count, sizeof *rows);
+    uint32_t *rows = calloc((size_t)layout->row_count + 1, sizeof *rows);
     for (uint32_t row = 0; rows != NULL && row < layout->row_count; row++) {
         if (is_first_of_machine(layout, row)) {
             print_ratios_to(layout, rows, find_rivals(layout, row, rows), format, stream);

@@ -20,7 +20,8 @@ cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/first" >"$work/log" || fai
 mv "$work/first" "$work/prefix"
 for file in bin/batchmark include/batchmark/plugin.h include/batchmark/kit.h lib/libbatchmark_kit.a \
     lib/libbatchmark_allocations.so lib/batchmark/bm_null.so lib/batchmark/delay/bm_delay.so \
-    lib/cmake/batchmark/BatchmarkPlugin.cmake share/batchmark/presets/run/lecture.ini; do
+    lib/cmake/batchmark/BatchmarkPlugin.cmake share/batchmark/presets/run/lecture.ini \
+    share/batchmark/report/page.html share/batchmark/report/chart.min.js; do
     [ -e "$work/prefix/$file" ] || fail "$file is not installed"
 done
 extra=$(find "$work/prefix/lib/batchmark" -mindepth 1 -not -name 'bm_*.so' -not -name delay)
@@ -31,6 +32,11 @@ grep -q ' bm_counted_updates$' "$work/log" || fail "the program does not export 
 if grep -rIlF -e "$BM_TEST_SOURCE_DIR/" -e "$BM_TEST_BINARY_DIR/" "$work/prefix"; then
     fail "installed files name the folders they were built in"
 fi
+
+# A page is made from what is installed, wherever that lies now.
+python3 "$BM_TEST_SOURCE_DIR/tests/support/report_records.py" "$work/records"
+"$work/prefix/bin/batchmark" report "$work/records/alpha-run.jsonl" -o "$work/page.html" >"$work/log" 2>&1 || fail "$(cat "$work/log")"
+[ "$(stat -c %s "$work/page.html")" -gt 200000 ] || fail "the page lacks Chart.js"
 
 # expect_plugin FILE: one exported symbol, and the installed program lists it with its device.
 expect_plugin() {

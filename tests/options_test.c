@@ -113,7 +113,7 @@ static void test_bad_names(void) {
             ARGS("--optimizer", "adm"));
     refused("--format: expected one of table, markdown, csv, jsonl, found \"xml\"",
             ARGS("--format", "xml"));
-    refused("--export: expected one of table, markdown, csv, jsonl, found \"xml\"",
+    refused("--export: expected one of table, markdown, csv, jsonl, html, found \"xml\"",
             ARGS("--export", "xml=a"));
     refused("--export: expected FORMAT=FILE, found \"csv\"", ARGS("--export", "csv"));
     refused("--backend: expected names like avx2 or vulkan:0, separated by commas, found \"a:\"",
@@ -208,6 +208,22 @@ static void test_commands_have_their_options(void) {
     TEST_CHECK(parse(BM_COMMAND_DATA, &options, &error, ARGS("--batch", "1")) == BM_STATUS_INVALID);
     TEST_CHECK(parse(BM_COMMAND_LIST, &options, &error, ARGS("--plugin", "x", "-v")) == 0);
     TEST_CHECK(options.plugin.count == 1 && options.verbose == 1);
+}
+
+static void test_report(void) {
+    struct bm_options options;
+    struct bm_error error;
+    TEST_CHECK(parse(BM_COMMAND_REPORT, &options, &error,
+                     ARGS("x", "-o", "page.html", "--export", "html=y", "-f", "csv")) ==
+               BM_STATUS_OK);
+    TEST_CHECK(word_count == 1 && options.threshold == 0.02 && options.export_to.count == 1);
+    TEST_CHECK_STR(options.series, "update");
+    TEST_CHECK_STR(options.output, "page.html");
+    TEST_CHECK_STR(options.format, "csv");
+    TEST_CHECK(parse(BM_COMMAND_REPORT, &options, &error, ARGS("--format", "html")) ==
+               BM_STATUS_INVALID);
+    TEST_CHECK(parse(BM_COMMAND_REPORT, &options, &error, ARGS("--export", "jsonl=x")) ==
+               BM_STATUS_INVALID);
 }
 
 static void test_history(void) {
@@ -376,6 +392,7 @@ int main(void) {
     test_syntax();
     test_bad_syntax();
     test_commands_have_their_options();
+    test_report();
     test_history();
     test_backend_options();
     test_lecture_and_its_replacement();

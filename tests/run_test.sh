@@ -55,7 +55,11 @@ grep -q '"in_process":true' b.jsonl || fail "--in-process is not marked"
 "$program" "${small[@]}" --batch 7 --optimizer adam,lamb --threads 1,2 --micro-batch 3 -o c.jsonl >c.txt 2>/dev/null
 python3 "$support/check_record.py" c.jsonl
 grep -q 'ghost-3' c.jsonl || fail "batch norm over slices is not labelled"
-"$program" "${small[@]}" --batch 7 --verbose -o d.jsonl >d.txt 2>/dev/null
+mkdir template
+printf '@STYLE@\n@CHART@\n@SCRIPT@\n@DATA@\n' >template/page.html
+touch template/page.css template/order.txt template/chart.min.js
+BATCHMARK_REPORT=template "$program" "${small[@]}" --batch 7 --verbose -o d.jsonl --export html=d.html >d.txt 2>/dev/null
+grep -q '^{"schema":1,.*"file":"d.jsonl","finished":true,.*"row":"scalar, 2 threads"' d.html || fail "--export html is no page"
 grep -q 'one gradient' d.txt || fail "--verbose shows no gradients"
 grep -q '^roofline, 2 threads: ' d.txt || fail "--verbose shows no roofline"
 grep -q '% of the bound (' d.txt || fail "--verbose does not say what bounds a cell"
