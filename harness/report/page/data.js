@@ -1,0 +1,115 @@
+// The report's data, with what every figure asks of it: the machine of a cell, and the lines of a chart.
+const Data = (() => {
+    'use strict';
+    const raw = JSON.parse(document.getElementById('data').textContent);
+    if (raw.schema !== 1) {
+        throw new Error(`report data: expected schema 1, found ${raw.schema}`);
+    }
+    const machineOf = (run) => (run === null || run === undefined ? null : raw.runs[run].machine);
+    const machines = [...new Set(raw.runs.map((run) => run.machine))];
+
+    // processor, device (a GPU or another accelerator), software (a device that is emulated), nothing
+    function kindOf(cell) {
+        if (cell.computes_nothing) {
+            return 'nothing';
+        }
+        if (cell.software) {
+            return 'software';
+        }
+        const host = raw.runs[cell.run].host;
+        return host && host.cpu === cell.device_name ? 'processor' : 'device';
+    }
+
+    for (const cell of raw.cells) {
+        cell.machine = machineOf(cell.run);
+        cell.kind = kindOf(cell);
+    }
+
+    // Cells of one line share a key. Where a machine has measured a cell twice, each record has its own line.
+    const key = (cell) => `${cell.machine}\n${cell.row}`;
+    const place = (cell) => `${key(cell)}\n${cell.case}\n${cell.batch}`;
+
+    function markRepeated() {
+        const runs = new Map();
+        const repeated = new Set();
+        for (const cell of raw.cells) {
+            const at = place(cell);
+            if (runs.has(at) && runs.get(at) !== cell.run) {
+                repeated.add(`${key(cell)}\n${cell.case}`);
+            }
+            runs.set(at, cell.run);
+        }
+        for (const cell of raw.cells) {
+            const again = repeated.has(`${key(cell)}\n${cell.case}`);
+            const when = again ? `, ${raw.runs[cell.run].file}` : '';
+            cell.line = `${key(cell)}${when}`;
+            cell.lineLabel = `${cell.row}${when}`;
+        }
+    }
+
+    markRepeated();
+    const lineIndex = new Map();
+    for (const cell of raw.cells) {
+        if (!cell.computes_nothing && !lineIndex.has(cell.line)) {
+            lineIndex.set(cell.line, lineIndex.size);
+        }
+    }
+
+    const knees = new Map(raw.knees.map((knee) => [`${knee.run}\n${knee.case}\n${knee.row}`, knee.batch]));
+
+    // The lines of cells of one case: {key, label, machine, kind, index, cells, knee}. Where several records make a line
+    // together, none of them has its knee.
+    function lines(cells) {
+        const found = new Map();
+        for (const cell of cells) {
+            if (!found.has(cell.line)) {
+                found.set(cell.line, {key: cell.line, label: cell.lineLabel, machine: cell.machine, kind: cell.kind,
+                    row: cell.row, index: lineIndex.has(cell.line) ? lineIndex.get(cell.line) : -1, cells: []});
+            }
+            found.get(cell.line).cells.push(cell);
+        }
+        for (const line of found.values()) {
+            line.cells.sort((a, b) => a.batch - b.batch);
+            const runs = new Set(line.cells.map((cell) => cell.run));
+            const first = line.cells[0];
+            const known = runs.size === 1 ? knees.get(`${first.run}\n${first.case}\n${first.row}`) : undefined;
+            line.knee = known === undefined ? null : known;
+        }
+        return [...found.values()];
+    }
+
+    function caseName(of) {
+        const parts = [of.model, of.dataset, of.optimizer, of.precision];
+        if (of.micro_batch > 0) {
+            parts.push(`slices of ${of.micro_batch}`);
+        }
+        if (of.data_parallel > 1) {
+            parts.push(`over ${of.data_parallel} devices`);
+        }
+        return parts.join(', ');
+    }
+
+    // Pairs measured in the same rounds, by run, case, batch, row and base; a pair is told once and found both ways.
+    const pairs = new Map();
+    for (const pair of raw.ratios) {
+        pairs.set([pair.run, pair.case, pair.batch, pair.row, pair.base].join('\n'), pair);
+    }
+
+    function paired(cell, base) {
+        if (cell.run !== base.run) {
+            return null;
+        }
+        const names = [cell.run, cell.case, cell.batch];
+        const straight = pairs.get([...names, cell.row, base.row].join('\n'));
+        if (straight) {
+            return straight;
+        }
+        const turned = pairs.get([...names, base.row, cell.row].join('\n'));
+        return turned ? {ratio: 1 / turned.ratio, low: 1 / turned.high, high: 1 / turned.low, tie: turned.tie} : null;
+    }
+
+    const isTimed = (cell) => cell.status === 'ok' && cell.update !== null;
+    const commands = (runs) => [...new Set(runs)].map((run) => raw.runs[run].command).filter(Boolean);
+
+    return {...raw, machines, machineOf, lines, caseName, paired, isTimed, commands};
+})();

@@ -1,0 +1,80 @@
+// What the report holds and what stands out in it, before all figures: failures first.
+(() => {
+    'use strict';
+    const BAD = ['wrong', 'crashed', 'timeout', 'error'];
+
+    const tile = (label, value, note) => Dom.el('div', {class: 'tile'}, Dom.el('dt', null, label), Dom.el('dd', null, value,
+        note ? Dom.el('span', {class: 'tile-note'}, note) : null));
+
+    function tally(cells) {
+        const counts = new Map();
+        cells.forEach((cell) => counts.set(cell.status, (counts.get(cell.status) || 0) + 1));
+        return [...counts].filter(([status]) => status !== 'ok').map(([status, count]) => `${count} ${status}`).join(', ');
+    }
+
+    function tiles(view) {
+        const settings = view.trainings.flatMap((training) => training.settings);
+        const compared = view.comparisons.flatMap((comparison) => comparison.cells);
+        const timed = view.cells.filter((cell) => cell.status === 'ok').length;
+        return Dom.el('dl', {class: 'tiles'},
+            tile(Data.machines.length === 1 ? 'machine' : 'machines', Format.count(Data.machines.length),
+                Data.machines.length === 1 ? Data.machines[0] : Format.plural(Data.runs.length, 'record')),
+            view.cells.length ? tile(timed === 1 ? 'cell timed' : 'cells timed', Format.count(timed), tally(view.cells) || 'none missing') : null,
+            settings.length ? tile('training settings', Format.count(settings.length),
+                Format.plural(settings.reduce((sum, one) => sum + one.tried, 0), 'training')) : null,
+            compared.length ? tile('cells compared', Format.count(compared.length), Verdicts.summary(compared)) : null,
+            view.trends.length ? tile(view.trends.length === 1 ? 'trend' : 'trends', Format.count(view.trends.length),
+                Format.plural(view.trends.reduce((sum, one) => sum + one.changes.length, 0), 'lasting change')) : null);
+    }
+
+    function failures(view) {
+        const cells = view.cells.filter((cell) => BAD.includes(cell.status)).map((cell) =>
+            [cell.status === 'wrong' ? 'WRONG' : cell.status.toUpperCase(),
+                `${cell.row}${Data.machines.length > 1 ? ` on ${cell.machine}` : ''}, batch ${Format.count(cell.batch)}` +
+                `${cell.reason ? `: ${cell.reason}` : ''}`, 'time']);
+        const compared = view.comparisons.flatMap((comparison) => comparison.cells).filter((cell) => Verdicts.isBad(cell.verdict)).map((cell) =>
+            [cell.verdict, `${cell.backend}, ${cell.cell}${Format.isNumber(cell.ratio) ? `: ${Format.change(cell.ratio)}` : ''}`, 'regression']);
+        const records = Data.runs.flatMap((run) => [
+            run.finished ? null : ['UNFINISHED', `${run.file} has no end: what it holds so far is shown`, 'machines'],
+            run.torn ? ['TORN', `${run.file}: its last line was cut off and is left out`, 'machines'] : null,
+            run.in_process ? ['IN PROCESS', `${run.file} was measured with --in-process: not to be compared`, 'machines'] : null,
+        ]).filter((one) => one !== null);
+        return [...compared, ...cells, ...records];
+    }
+
+    function fastest(view) {
+        const [best] = Lines.byRate(Data.lines(view.cells.filter((cell) => cell.case === busiest(view.cells))));
+        if (!best || Lines.rate(best) === 0) {
+            return null;
+        }
+        const of = Data.cases[best.cells[0].case];
+        return `Most images a second: ${Lines.name(best)}, ${Format.count(Lines.rate(best))} (${Data.caseName(of)}).`;
+    }
+
+    // The case with most cells.
+    function busiest(cells) {
+        const counts = new Map();
+        cells.forEach((cell) => counts.set(cell.case, (counts.get(cell.case) || 0) + 1));
+        return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
+    }
+
+    function mostAccurate(view) {
+        const all = view.trainings.flatMap((training) => training.settings.filter((one) => one.final.test)
+            .map((setting) => ({training, setting})));
+        const best = all.sort((a, b) => b.setting.final.test.mean - a.setting.final.test.mean)[0];
+        return best ? `Highest test accuracy: ${best.setting.name}, batch ${Format.count(best.setting.batch)}, ` +
+            `${Format.accuracy(best.setting.final.test)} (${best.training.model}, ${best.training.dataset}).` : null;
+    }
+
+    function body(view) {
+        const found = failures(view);
+        const shown = found.slice(0, 10).map(([word, text, part]) => Dom.el('li', null, Dom.el('strong', {class: 'word'}, word), ' ', text, ' ',
+            Contents.link(part, 'see')));
+        const more = found.length > 10 ? [Dom.el('li', null, `and ${Format.count(found.length - 10)} more`)] : [];
+        const good = [fastest(view), mostAccurate(view)].filter(Boolean);
+        return Dom.el('div', null, tiles(view), found.length ? Dom.el('ul', {class: 'failures'}, shown, more) : null,
+            good.length ? Dom.el('div', {class: 'finding'}, good.map((text) => Dom.el('p', null, text))) : null);
+    }
+
+    Report.addPart({id: 'overview', title: 'At a glance', prepare: (view) => view, body});
+})();

@@ -1,0 +1,160 @@
+// A chart of lines, or of rows with intervals, made of a specification that knows nothing of Chart.js:
+//   name       for a file; title: told above the chart and read aloud; text: what it shows, in words
+//   x, y       {title, log, format(value), min, max, values, room}
+//   series     [{key, label, style(), points: [{x, y, low, high, hollow, style, tell: [lines]}], band, whiskers, knee: {x, y}}]
+//   rows       [{label, right}] of a chart whose y is the number of a row
+//   wrong, levels, ideals, notes    see marks.js
+const Plot = (() => {
+    'use strict';
+    const all = new Set(); // those that are drawn
+
+    Chart.defaults.animation = false;
+    Chart.defaults.font.size = 12;
+    Chart.defaults.font.family = getComputedStyle(document.documentElement).getPropertyValue('--font').trim();
+    Chart.register(Marks);
+
+    function dataset(series, legend) {
+        const style = series.style();
+        const faint = legend.hot !== null && legend.hot !== series.key;
+        return {
+            label: series.label, data: series.points.map(({x, y}) => ({x, y})), hidden: legend.isHidden(series.key),
+            borderColor: faint ? Palette.faded(style.colour, 0.15) : style.colour, borderDash: series.dash || style.dash,
+            borderWidth: legend.hot === series.key ? 3 : 2, showLine: series.line !== false, pointRadius: 0, pointHoverRadius: 0,
+            pointHitRadius: 0, tension: 0,
+        };
+    }
+
+    // The range of what is seen, with a little air, on a logarithmic axis in proportion.
+    function range(values, axis) {
+        const known = values.filter((value) => Format.isNumber(value) && (!axis.log || value > 0));
+        if (known.length === 0) {
+            return {min: axis.log ? 1 : 0, max: axis.log ? 10 : 1};
+        }
+        const [low, high] = [Math.min(...known), Math.max(...known)];
+        if (axis.log) {
+            const air = Math.max(1.12, (high / low) ** 0.06);
+            return {min: low / air, max: high * air};
+        }
+        const air = (high - low || Math.abs(high) || 1) * 0.06;
+        return {min: low >= 0 ? Math.max(0, low - air) : low - air, max: high + air};
+    }
+
+    function extent(spec, legend, name, axis) {
+        const seen = spec.series.filter((series) => !legend.isHidden(series.key));
+        const points = seen.flatMap((series) => series.points);
+        const own = name === 'x' ? points.map((point) => point.x) : points.map((point) => point.y);
+        const ends = (spec.rows !== undefined) === (name === 'x') ? points.flatMap((point) => [point.low, point.high]) : [];
+        const levels = (spec.levels || []).filter((level) => level.axis === name && level.shown).map((level) => level.value);
+        const wrong = name === 'x' ? (spec.wrong || []).map((cell) => cell.x) : [];
+        const found = range([...own, ...ends.filter((end) => Format.isNumber(end)), ...levels, ...wrong], axis);
+        if (name === 'y' && (spec.wrong || []).length > 0 && axis.log) { // room for the crosses at the foot
+            found.min /= (found.max / found.min) ** 0.12;
+        }
+        return {min: axis.min === undefined ? found.min : axis.min, max: axis.max === undefined ? found.max : axis.max};
+    }
+
+    function ticks(spec, name, axis) {
+        return {
+            color: Palette.ink('soft'), autoSkip: spec.rows === undefined || name === 'x', maxRotation: 0, padding: 6,
+            maxTicksLimit: spec.rows && name === 'y' ? undefined : 8, stepSize: spec.rows && name === 'y' ? 1 : undefined,
+            callback: (value) => axis.format(value), font: {size: 12},
+        };
+    }
+
+    function scale(spec, legend, name, length) {
+        const axis = spec[name];
+        const made = {
+            type: axis.log ? 'logarithmic' : 'linear', ...extent(spec, legend, name, axis), reverse: spec.rows && name === 'y',
+            title: {display: Boolean(axis.title), text: axis.title, color: Palette.ink('soft'), font: {size: 12}},
+            grid: {color: Palette.ink('rule'), borderColor: Palette.ink('rule'), drawTicks: false, display: !(spec.rows && name === 'y')},
+            ticks: ticks(spec, name, axis),
+        };
+        if (axis.log) {
+            made.afterBuildTicks = (built) => Ticks.log(built, axis.values, length(name), name === 'y' ? 22 : axis.room);
+        } else if (axis.values && axis.values.length <= 8) {
+            made.afterBuildTicks = (built) => {
+                built.ticks = axis.values.map((value) => ({value}));
+            };
+        }
+        return made;
+    }
+
+    function tooltip(spec) {
+        return {
+            displayColors: false, backgroundColor: Palette.ink('ink'), titleColor: Palette.ink('page'), bodyColor: Palette.ink('page'),
+            padding: 10, cornerRadius: 4, caretSize: 5, bodySpacing: 3, titleFont: {size: 13, weight: '600'}, bodyFont: {size: 12},
+            callbacks: {
+                title: (items) => items.slice(0, 1).map((item) => spec.series[item.datasetIndex].label),
+                label: (item) => spec.series[item.datasetIndex].points[item.dataIndex].tell,
+            },
+            filter: (item, i) => i === 0,
+        };
+    }
+
+    function options(spec, legend, length, more) {
+        return {
+            responsive: true, maintainAspectRatio: false, parsing: false, interaction: {mode: 'nearest', intersect: false, axis: 'xy'},
+            layout: {padding: {top: 8, right: spec.rows ? spec.room : 12}},
+            scales: {x: scale(spec, legend, 'x', length), y: scale(spec, legend, 'y', length)},
+            plugins: {legend: {display: false}, tooltip: tooltip(spec)}, ...more,
+        };
+    }
+
+    // A chart on a canvas. more: options of Chart.js.
+    function draw(canvas, spec, legend, ideals, more) {
+        const length = (name) => {
+            const box = more ? canvas : canvas.parentElement.getBoundingClientRect();
+            return Math.max(100, name === 'x' ? box.width - 80 : box.height - 70);
+        };
+        const made = new Chart(canvas, {
+            type: 'scatter', data: {datasets: spec.series.map((series) => dataset(series, legend))},
+            options: options(spec, legend, length, more),
+            plugins: [{id: 'own', beforeInit: (chart) => Object.assign(chart, {$spec: spec, $legend: legend, $ideals: ideals, $boxes: []})}],
+        });
+        made.$length = length;
+        return made;
+    }
+
+    function create(spec, legend) {
+        const canvas = Dom.el('canvas', {role: 'img', 'aria-label': `${spec.title}. ${spec.text || ''}`, id: `chart-${spec.name}`});
+        const box = Dom.el('div', {class: 'plot'}, canvas);
+        if (spec.rows) {
+            box.style.height = `${Math.max(120, 62 + 26 * spec.rows.length)}px`;
+        }
+        const plot = {element: box, spec, legend, chart: null, ideals: false};
+
+        plot.draw = () => {
+            plot.chart = draw(canvas, spec, legend, plot.ideals);
+            all.add(plot);
+        };
+        plot.refresh = () => {
+            if (plot.chart) {
+                plot.chart.$ideals = plot.ideals;
+                plot.chart.data.datasets.forEach((one, i) => Object.assign(one, dataset(spec.series[i], legend)));
+                spec.series.forEach((series, i) => plot.chart.setDatasetVisibility(i, !legend.isHidden(series.key)));
+                plot.chart.options = options(spec, legend, plot.chart.$length);
+                plot.chart.update('none');
+            }
+        };
+        plot.setLog = (name, is) => {
+            spec[name].log = is;
+            plot.refresh();
+        };
+        plot.picture = (target) => draw(target, spec, legend, plot.ideals, {responsive: false, devicePixelRatio: 2});
+        plot.destroy = () => {
+            Lazy.forget(box);
+            all.delete(plot);
+            if (plot.chart) {
+                plot.chart.destroy();
+            }
+        };
+        legend.onChange(plot.refresh);
+        Lazy.watch(box, plot.draw);
+        return plot;
+    }
+
+    const refreshAll = () => all.forEach((plot) => plot.refresh());
+    const resizeAll = () => all.forEach((plot) => plot.chart.resize());
+
+    return {create, refreshAll, resizeAll};
+})();
