@@ -108,8 +108,23 @@ const Data = (() => {
         return turned ? {ratio: 1 / turned.ratio, low: 1 / turned.high, high: 1 / turned.low, tie: turned.tie} : null;
     }
 
+    // The case with most lines, then with most cells.
+    function busiest(cells) {
+        const found = new Map();
+        for (const cell of cells) {
+            const of = found.get(cell.case) || {lines: new Set(), cells: 0};
+            found.set(cell.case, of);
+            of.cells++;
+            if (!cell.computes_nothing) {
+                of.lines.add(cell.line);
+            }
+        }
+        const order = [...found].sort(([a, x], [b, y]) => y.lines.size - x.lines.size || y.cells - x.cells || a - b);
+        return order.length ? order[0][0] : null;
+    }
+
     const isTimed = (cell) => cell.status === 'ok' && cell.update !== null;
     const commands = (runs) => [...new Set(runs)].map((run) => raw.runs[run].command).filter(Boolean);
 
-    return {...raw, machines, machineOf, lines, caseName, paired, isTimed, commands};
+    return {...raw, machines, machineOf, lines, busiest, caseName, paired, isTimed, commands};
 })();

@@ -92,7 +92,7 @@ const Figure = (() => {
 
     const list = (texts) => (Array.isArray(texts) ? texts : [texts]).filter(Boolean);
 
-    // figure: {id, title, finding, how, choices: [elements], plots: [specifications], hidden, showLegend, missing: [texts],
+    // figure: {id, title, finding, how, head: [elements], choices: [elements], plots: [specifications], hidden, showLegend, missing: [texts],
     // extra: [elements], table: {columns, rows, sort}, repeat: [commands], file, pictureTitle}
     function create(figure) {
         const drawn = figure.plots && figure.plots.length ? charts(figure) : null;
@@ -100,8 +100,9 @@ const Figure = (() => {
             Dom.el('h3', {id: `${figure.id}-title`, tabindex: -1}, figure.title),
             list(figure.finding).length ? Dom.el('div', {class: 'finding'}, list(figure.finding).map((text) => Dom.el('p', null, text))) : null,
             figure.how ? Dom.el('p', {class: 'how'}, figure.how) : null,
-            Dom.el('div', {class: 'bar'}, figure.choices || [], drawn ? toolbar(figure, drawn.plots, drawn.legend) : null),
-            drawn && figure.showLegend !== false ? drawn.legend.render() : null,
+            figure.head || null,
+            Dom.el('div', {class: 'bar'}, figure.choices || [], drawn && figure.showLegend !== false ? drawn.legend.render() : null,
+                drawn ? toolbar(figure, drawn.plots, drawn.legend) : null),
             drawn ? drawn.element : null,
             figure.missing && figure.missing.length ? missing(figure) : null,
             figure.extra || null,

@@ -68,7 +68,7 @@
             how: 'Means over the seeds with their 95 % intervals. Under a budget of epochs large batches take fewer updates; under one of updates they see ' +
                 'more images; under one of seconds the hardware decides.',
             choices: [Dom.select('budget', 'After', offered, budget, (value) => State.set('budget', value === 'final' ? null : value))],
-            plots: splits.map(([split, title]) => ({name: `budgets-${split}`, title, x: {...axis}, y: {log: false, format: (value) => Format.percent(value, 1)},
+            plots: splits.map(([split, title]) => ({name: `budgets-${split}`, title, x: {...axis}, y: {log: false, format: Format.percentAxis, ceiling: 1},
                 series: series(settings, budget, split)})),
             legendId: `budgets ${shared.name}`, table: {columns: columns(splits, budget), rows: settings}, repeat: shared.repeat,
         };

@@ -62,7 +62,9 @@
             return {log: true, canSwitch: true, format: (number) => String(parseFloat(number.toPrecision(2)))};
         }
         const whole = State.get('whole') === '1';
-        return {log: false, format: (number) => Format.percent(number, floor(lines) > 0.9 ? 1 : 0), min: whole ? 0 : floor(lines)};
+        const least = whole ? 0 : floor(lines);
+        const ends = lines.flatMap((line) => line.points).filter((one) => one.y >= least).map((one) => one.high ?? one.y);
+        return {log: false, format: Format.percentAxis, min: least, max: Math.min(1, Math.max(...ends) + 0.05 * (Math.max(...ends) - least))};
     }
 
     function whole() {

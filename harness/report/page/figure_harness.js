@@ -33,7 +33,7 @@
                 ` to ${Format.ns(Math.max(...own))}` : ''}: at most ${Format.percent(most.y)} of another, that of ${most.label} at batch ${Format.count(most.x)}.`,
             how: 'The time of an update of the null backend, which computes nothing, as a share of each update. What is small here is not in the other figures.',
             plots: [{name: 'harness', title: 'Share of an update that is the harness', x: Lines.batchAxis(lines),
-                y: {title: 'share of an update', log: true, canSwitch: true, format: (value) => `${parseFloat((100 * value).toPrecision(2))} %`}, series}],
+                y: {title: 'share of an update', log: true, canSwitch: true, format: Format.percentShort}, series}],
             hidden: Lines.hidden(lines), legendId: `harness ${shared.index}`, table: {columns: COLUMNS, rows},
             repeat: Data.commands(Lines.runs([...shared.nothing, ...lines])),
         };

@@ -24,7 +24,7 @@
         const known = shared.settings.filter((setting) => setting.final[split]).sort((a, b) => b.final[split].mean - a.final[split].mean);
         const style = Settings.styles(shared.settings.map((setting) => setting.method));
         const points = known.map((setting, i) => ({x: setting.final[split].mean, y: i, low: setting.final[split].low, high: setting.final[split].high,
-            style: style(setting.method)(), tell: [setting.title, Format.accuracy(setting.final[split]), Settings.seeds(setting.final[split]), `rate ${setting.rate}`]}));
+            style: style(setting.method), tell: [setting.title, Format.accuracy(setting.final[split]), Settings.seeds(setting.final[split]), `rate ${setting.rate}`]}));
         const [best, worst] = [known[0], known[known.length - 1]];
         return {
             id: 'optimizers', title: 'Optimizers compared', file: `optimizers ${split} ${shared.name}`,
@@ -34,7 +34,7 @@
             choices: [Dom.select('final', 'Value', offered, split, (value) => State.set('final', value))],
             plots: [{name: 'optimizers', title: `Final ${words}`, rows: known.map((setting) => ({label: setting.title, right: Format.accuracy(setting.final[split])})),
                 room: 122, series: [{key: 'final', label: words, style: style(known[0].method), line: false, whiskers: true, points}],
-                x: {title: words, log: false, format: (value) => Format.percent(value, 1)}, y: {log: false, min: -0.6, max: known.length - 0.4,
+                x: {title: words, log: false, format: Format.percentAxis, ceiling: 1}, y: {log: false, min: -0.6, max: known.length - 0.4,
                     format: (value) => known[value]?.title ?? ''}}],
             missingTitle: 'Trainings that did not go well', missing: failures(shared.settings), table: {columns: COLUMNS, rows: shared.settings},
             repeat: shared.repeat,

@@ -2,10 +2,11 @@
 (() => {
     'use strict';
 
-    // Plain C if it is there; else what is slowest.
+    // Of the machine with most lines, for those are paired: plain C if it is there, else what is slowest.
     function baseline(lines) {
         const chosen = lines.find((line) => line.key === State.get('base'));
-        const slow = [...lines].sort((a, b) => Lines.rate(a) - Lines.rate(b));
+        const beside = (line) => lines.filter((other) => other.machine === line.machine).length;
+        const slow = [...lines].sort((a, b) => beside(b) - beside(a) || Lines.rate(a) - Lines.rate(b));
         return chosen || slow.find((line) => line.cells[0].backend === 'scalar') || slow[0];
     }
 
@@ -28,8 +29,9 @@
         const points = series.flatMap((one) => one.points.map((point) => ({...point, label: one.label})));
         const best = points.reduce((a, b) => (b.y > a.y ? b : a));
         const worst = points.reduce((a, b) => (b.y < a.y ? b : a));
-        const tell = (point) => `${point.label} at batch ${Format.count(point.x)} is ${Format.digits(point.y)} times as fast as ${Lines.name(base)}`;
-        return best === worst ? `${tell(best)}.` : `${tell(best)}, at the most; at the least, ${tell(worst)}.`;
+        const tell = (point) => `${point.label} at batch ${Format.count(point.x)} is ${Format.digits(point.y)} times as fast`;
+        const most = `${tell(best)} as ${Lines.name(base)}${best === worst ? '' : ', the most here'}.`;
+        return best === worst ? most : [most, `${tell(worst)}, the least.`];
     }
 
     const COLUMNS = [
@@ -49,7 +51,7 @@
         const series = lines.filter((line) => line !== base).map((line) => compare(line, base)).filter((one) => one.points.length > 0);
         const choice = Dom.select('base', 'Baseline', lines.map((line) => [line.key, Lines.name(line)]), base.key, (value) => State.set('base', value));
         const plots = [{name: 'speed', title: `Times as fast as ${Lines.name(base)}`, x: Lines.batchAxis(lines),
-            y: {log: true, canSwitch: true, format: (value) => `×${Format.countShort(value)}`, title: `times as fast as ${Lines.name(base)}`},
+            y: {log: true, canSwitch: true, format: (value) => `×${Format.countShort(value)}`, title: 'times as fast'},
             series, levels: [{axis: 'y', value: 1, strong: true, shown: true}]}];
         return {
             id: 'speed', title: 'Speed against a baseline', short: 'Against a baseline', file: `speed ${shared.name}`,

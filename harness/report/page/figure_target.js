@@ -26,7 +26,7 @@
     function rows(found, unit) {
         const sorted = [...found].sort((a, b) => a.of[unit] - b.of[unit]);
         const style = Settings.styles(found.map(({setting}) => setting.method));
-        const points = sorted.map(({setting, of}, i) => ({x: of[unit], y: i, low: null, high: null, style: style(setting.method)(),
+        const points = sorted.map(({setting, of}, i) => ({x: of[unit], y: i, low: null, high: null, style: style(setting.method),
             tell: [setting.title, `${Format.count(of.updates)} updates, ${Format.seconds(of.seconds)}`, `${of.reached} of ${Format.plural(of.of, 'seed')}`]}));
         return {room: 122, rows: sorted.map(({setting, of}) => ({label: setting.title, right: tell(unit, of[unit])})),
             series: [{key: 'target', label: 'to the target', style: style(sorted[0].setting.method), line: false, points}],

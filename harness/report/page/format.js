@@ -1,16 +1,23 @@
 // Numbers as the program prints them: three digits and a unit.
 const Format = (() => {
     'use strict';
+    const SPACE = '\u00a0'; // between a number and its unit, which stay on one line
     const NARROW = '\u202f'; // a narrow space that does not break
     const TIMES = [[1, 'ns'], [1e3, 'µs'], [1e6, 'ms'], [1e9, 's']];
     const BYTES = [[1, 'B'], [1024, 'KiB'], [1024 ** 2, 'MiB'], [1024 ** 3, 'GiB']];
 
     const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 
-    // Three digits, but all of the whole part.
+    const raised = (power) => String(power).replace('-', '⁻').replace(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[digit]);
+
+    // Three digits, but all of the whole part: 1234, 123, 12.3, 1.23, 0.0123, 1.23×10⁻⁷.
     function digits(value) {
         const size = Math.abs(value);
-        return value.toFixed(size >= 99.95 || size === 0 ? 0 : size >= 9.995 ? 1 : size >= 0.9995 ? 2 : 3);
+        if (size >= 0.9995 || size === 0) {
+            return value.toFixed(size >= 99.95 || size === 0 ? 0 : size >= 9.995 ? 1 : 2);
+        }
+        const [number, power] = value.toPrecision(3).split('e');
+        return power === undefined ? number : `${number}×10${raised(Number(power))}`;
     }
 
     function scaled(value, units) {
@@ -26,17 +33,17 @@ const Format = (() => {
             return '–';
         }
         const [number, unit] = scaled(value, TIMES);
-        return `${number >= 999.5 ? number.toFixed(0) : digits(number)} ${unit}`;
+        return `${number >= 999.5 ? number.toFixed(0) : digits(number)}${SPACE}${unit}`;
     }
 
     // For an axis: "1 µs", "200 ms", without zeros behind the point.
     function nsShort(value) {
         const [number, unit] = scaled(value, TIMES);
-        return `${parseFloat(number.toPrecision(3))} ${unit}`;
+        return `${parseFloat(number.toPrecision(3))}${SPACE}${unit}`;
     }
 
     function bytes(value) {
-        return isNumber(value) ? scaled(value, BYTES).map((part) => (isNumber(part) ? digits(part) : part)).join(' ') : '–';
+        return isNumber(value) ? scaled(value, BYTES).map((part) => (isNumber(part) ? digits(part) : part)).join(SPACE) : '–';
     }
 
     // Whole numbers with their thousands apart: 60 000.
@@ -59,7 +66,19 @@ const Format = (() => {
             return '–';
         }
         const value = 100 * share;
-        return `${places === undefined ? digits(value) : value.toFixed(places)} %`;
+        return `${places === undefined ? digits(value) : value.toFixed(places)}${SPACE}%`;
+    }
+
+    // For an axis with even steps: "97.5 %", "20 %".
+    const percentAxis = (share) => `${parseFloat((100 * share).toFixed(2))}${SPACE}%`;
+
+    // For a logarithmic axis: "20 %", and small ones as "10⁻⁵ %".
+    function percentShort(share) {
+        if (share === 0) {
+            return `0${SPACE}%`;
+        }
+        const power = Math.round(Math.log10(100 * share));
+        return power < -2 ? `10${raised(power)}${SPACE}%` : `${parseFloat((100 * share).toPrecision(2))}${SPACE}%`;
     }
 
     // "98.13 ± 0.08 %": half the width of the interval.
@@ -68,7 +87,7 @@ const Format = (() => {
             return '–';
         }
         const half = isNumber(mean.low) && isNumber(mean.high) ? ` ± ${(50 * (mean.high - mean.low)).toFixed(2)}` : '';
-        return `${(100 * mean.mean).toFixed(2)}${half} %`;
+        return `${(100 * mean.mean).toFixed(2)}${half}${SPACE}%`;
     }
 
     // A ratio of times as a change: "+8.3 %".
@@ -78,7 +97,7 @@ const Format = (() => {
         }
         const value = 100 * (ratio - 1);
         const text = value.toFixed(Math.abs(value) < 9.95 ? 1 : 0);
-        return `${value > 0 && Number(text) !== 0 ? '+' : ''}${text.replace(/^-(?=0(\.0)?$)/, '').replace('-', '−')} %`;
+        return `${value > 0 && Number(text) !== 0 ? '+' : ''}${text.replace(/^-(?=0(\.0)?$)/, '').replace('-', '−')}${SPACE}%`;
     }
 
     // "×3.10"
@@ -89,7 +108,16 @@ const Format = (() => {
 
     const plural = (number, word) => `${count(number)} ${word}${number === 1 ? '' : 's'}`;
 
+    // What a person waits: "4 min 7 s", "2 h 34 min".
+    function duration(value) {
+        if (!isNumber(value) || value < 120) {
+            return seconds(value);
+        }
+        const whole = Math.round(value);
+        return whole < 7200 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${Math.floor(whole / 3600)} h ${Math.round(whole % 3600 / 60)} min`;
+    }
+
     const seconds = (value) => (isNumber(value) ? ns(1e9 * value) : '–');
 
-    return {isNumber, digits, ns, nsShort, bytes, count, countShort, percent, accuracy, change, ratio, date, plural, seconds};
+    return {isNumber, digits, ns, nsShort, bytes, count, countShort, percent, percentShort, percentAxis, accuracy, change, ratio, date, plural, seconds, duration};
 })();

@@ -32,7 +32,8 @@ const Marks = (() => {
         points.forEach((point) => context.lineTo(pixel(x, point.x), pixel(y, point.high)));
         [...points].reverse().forEach((point) => context.lineTo(pixel(x, point.x), pixel(y, point.low)));
         context.closePath();
-        context.globalAlpha = 0.18 * opacity(chart, series.key);
+        const crowd = chart.$legend.hot === series.key ? 0.25 : visible(chart).length > 4 ? 0.09 : 0.18;
+        context.globalAlpha = crowd * opacity(chart, series.key);
         context.fillStyle = series.style().colour;
         context.fill();
     }
@@ -52,7 +53,7 @@ const Marks = (() => {
             context.lineTo(...at(along, end));
         }
         context.globalAlpha = opacity(chart, series.key);
-        context.strokeStyle = (point.style || series.style()).colour;
+        context.strokeStyle = (point.style || series.style)().colour;
         context.lineWidth = 1.5;
         context.setLineDash([]);
         context.stroke();
@@ -96,28 +97,38 @@ const Marks = (() => {
         const size = series.points.length > 60 ? 0.5 : series.points.length > 30 ? 0.75 : 1;
         chart.getDatasetMeta(index).data.forEach((element, i) => {
             const point = series.points[i];
-            const style = point.style || series.style();
+            const style = (point.style || series.style)();
             context.globalAlpha = opacity(chart, series.key);
             Marker.draw(context, style.marker, element.x, element.y, point.size || size, style.colour,
                 point.hollow ? Palette.ink('page') : style.colour);
         });
     }
 
-    // Text beside a mark, where no text stands yet; none where there is no room.
+    // Where points stand, no text shall.
+    function obstacles(chart, seen) {
+        return seen.flatMap(({index}) => chart.getDatasetMeta(index).data.map(({x, y}) => ({x0: x - 5, x1: x + 5, y0: y - 5, y1: y + 5})));
+    }
+
+    // Text that stays readable on lines.
+    function write(context, text, x, y) {
+        context.lineWidth = 3;
+        context.lineJoin = 'round';
+        context.strokeStyle = Palette.ink('page');
+        context.strokeText(text, x, y);
+        context.fillText(text, x, y);
+    }
+
+    // Text beside a mark, where nothing stands yet; none where there is no room.
     function place(chart, context, text, x, y) {
         const {left, right, top, bottom} = chart.chartArea;
         const width = context.measureText(text).width;
-        const tries = [[8, -10], [-8 - width, -10], [8, 18], [-8 - width, 18], [-width / 2, -22], [-width / 2, 30]];
+        const tries = [[8, -9], [-8 - width, -9], [8, 18], [-8 - width, 18], [-width / 2, -16], [-width / 2, 26], [14, 4], [-14 - width, 4]];
         for (const [dx, dy] of tries) {
             const box = {x0: x + dx, x1: x + dx + width, y0: y + dy - FONT, y1: y + dy + 2};
             const inside = box.x0 > left && box.x1 < right && box.y0 > top && box.y1 < bottom;
             if (inside && chart.$boxes.every((o) => box.x1 < o.x0 || box.x0 > o.x1 || box.y1 < o.y0 || box.y0 > o.y1)) {
                 chart.$boxes.push(box);
-                context.lineWidth = 3;
-                context.lineJoin = 'round';
-                context.strokeStyle = Palette.ink('page');
-                context.strokeText(text, x + dx, y + dy);
-                context.fillText(text, x + dx, y + dy);
+                write(context, text, x + dx, y + dy);
                 return;
             }
         }
@@ -166,14 +177,22 @@ const Marks = (() => {
         }
     }
 
-    // What stands at the right end of each row.
+    // What stands at the right end of each row; where there is no room, above it, with the row's name.
     function texts(chart, context) {
-        const {right} = chart.chartArea;
+        const {left, right} = chart.chartArea;
+        const narrow = chart.$narrow();
         context.fillStyle = Palette.ink('ink');
         context.font = `${FONT + 1}px ${Chart.defaults.font.family}`;
-        context.textAlign = 'left';
         context.textBaseline = 'middle';
-        chart.$spec.rows.forEach((row, i) => context.fillText(row.right, right + 10, pixel(chart.scales.y, i)));
+        chart.$spec.rows.forEach((row, i) => {
+            const on = pixel(chart.scales.y, i) - (narrow ? 17 : 0);
+            context.textAlign = narrow ? 'right' : 'left';
+            write(context, row.right, right + (narrow ? 0 : 10), on);
+            if (narrow) {
+                context.textAlign = 'left';
+                write(context, row.label, left + 2, on);
+            }
+        });
     }
 
     function notes(chart, context) {
@@ -181,12 +200,11 @@ const Marks = (() => {
         context.fillStyle = Palette.ink('ink');
         context.textAlign = 'left';
         for (const note of chart.$spec.notes || []) {
-            place(chart, context, note.text, pixel(chart.scales.x, note.x), pixel(chart.scales.y, note.y));
+            place(chart, context, note.text, pixel(chart.scales.x, note.x), chart.chartArea.top + 26);
         }
     }
 
     function before(chart) {
-        chart.$boxes = [];
         clipped(chart, (context) => {
             levels(chart, context);
             ideals(chart, context);
@@ -197,6 +215,7 @@ const Marks = (() => {
     function after(chart) {
         const seen = visible(chart);
         const context = chart.ctx;
+        chart.$boxes = obstacles(chart, seen);
         context.save();
         clipped(chart, () => seen.filter(({series}) => series.whiskers).forEach(({series}) => series.points
             .filter((point) => Format.isNumber(point.low) && Format.isNumber(point.high))

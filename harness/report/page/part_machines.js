@@ -66,14 +66,14 @@
 
     const RECORDS = [{title: 'Record', value: (run) => run.file}, {title: 'Machine', value: (run) => run.machine}, {title: 'Kind', value: (run) => run.command_name},
         {title: 'Started (UTC)', csv: 'started', value: (run) => run.started, text: (run) => Format.date(run.started)},
-        {title: 'Took', csv: 'seconds', number: true, value: (run) => run.seconds, text: (run) => Format.seconds(run.seconds)},
+        {title: 'Took', csv: 'seconds', number: true, value: (run) => run.seconds, text: (run) => Format.duration(run.seconds)},
         {title: 'Exit', number: true, value: (run) => run.exit}, {title: 'Seed', number: true, value: (run) => run.seed},
         {title: 'Revision', value: (run) => run.revision},
         {title: 'State', value: (run) => [run.finished ? '' : 'unfinished', run.torn ? 'last line cut off' : '', run.in_process ? 'in process' : '',
             run.resumed ? 'resumed' : ''].filter(Boolean).join(', ') || 'complete'},
         {title: 'Load', value: (run) => (run.host && Array.isArray(run.host.load) ? run.host.load[0] : null), number: true,
             text: (run) => (run.host && Array.isArray(run.host.load) ? Format.digits(run.host.load[0]) : '–')},
-        {title: 'Left out', wide: true, value: (run) => run.left_out || ''}, {title: 'Command', wide: true, value: (run) => run.command || ''}];
+        {title: 'Left out', wide: true, value: (run) => run.left_out || ''}, {title: 'Command', code: true, value: (run) => run.command || ''}];
 
     function records() {
         const files = Data.runs.map((run) => run.file);
@@ -83,12 +83,34 @@
             extra: [Table.create('records-table', 'Records', RECORDS, Data.runs)], repeat: [...new Set([...Data.commands(Data.runs.map((_, i) => i)), page])]};
     }
 
+    // A plugin says of itself what its tuner chose for each cell: told once, with all the values that differ.
+    function describe(texts) {
+        const found = new Map();
+        for (const line of texts.flatMap((text) => (text || '').trim().split('\n')).filter(Boolean)) {
+            const [key, ...rest] = line.split('=');
+            found.set(key, (found.get(key) || new Set()).add(rest.join('=')));
+        }
+        return [...found].map(([key, values]) => `${key}=${[...values].join(' | ')}`).join('; ');
+    }
+
+    // A tuner may have hundreds of choices: they open when they are asked for.
+    const folded = (text) => (text.length < 240 ? text : Dom.el('details', null, Dom.el('summary', null, `${text.slice(0, 160)}…`), text));
+
+    function files() {
+        const found = new Map();
+        for (const plugin of Data.plugins) {
+            const key = `${plugin.name} ${plugin.sha256}`;
+            found.set(key, {...plugin, texts: [...(found.has(key) ? found.get(key).texts : []), plugin.describe]});
+        }
+        return [...found.values()];
+    }
+
     const PLUGINS = [{title: 'Plugin', value: (plugin) => plugin.name}, {title: 'Version', value: (plugin) => plugin.version},
         {title: 'SHA-256', value: (plugin) => plugin.sha256, text: (plugin) => (plugin.sha256 ? `${plugin.sha256.slice(0, 12)}…` : '–')},
-        {title: 'What ran', wide: true, value: (plugin) => (plugin.describe || '').trim().replace(/\n/g, '; ')}];
+        {title: 'What ran', wide: true, value: (plugin) => describe(plugin.texts), node: (plugin) => folded(describe(plugin.texts))}];
 
-    const plugins = () => (Data.plugins.length === 0 ? null : {id: 'plugins', title: 'Plugins', how: 'What each plugin says of itself: instruction set, tiles, what its tuner chose.',
-        extra: [Table.create('plugins-table', 'Plugins', PLUGINS, Data.plugins)]});
+    const plugins = () => (Data.plugins.length === 0 ? null : {id: 'plugins', title: 'Plugins',
+        how: 'What each plugin says of itself: instruction set, tiles, what its tuner chose.', extra: [Table.create('plugins-table', 'Plugins', PLUGINS, files())]});
 
     Report.addPart({id: 'machines', title: 'Machines and records', prepare: () => ({})});
     [environment, records, plugins].forEach((build) => Report.addFigure('machines', build));

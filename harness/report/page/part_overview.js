@@ -3,8 +3,8 @@
     'use strict';
     const BAD = ['wrong', 'crashed', 'timeout', 'error'];
 
-    const tile = (label, value, note) => Dom.el('div', {class: 'tile'}, Dom.el('dt', null, label), Dom.el('dd', null, value,
-        note ? Dom.el('span', {class: 'tile-note'}, note) : null));
+    const tile = (label, value, note) => Dom.el('div', {class: 'tile'}, Dom.el('dt', null, label), Dom.el('dd', null, value),
+        note ? Dom.el('dd', {class: 'tile-note'}, note) : null);
 
     function tally(cells) {
         const counts = new Map();
@@ -43,19 +43,12 @@
     }
 
     function fastest(view) {
-        const [best] = Lines.byRate(Data.lines(view.cells.filter((cell) => cell.case === busiest(view.cells))));
+        const [best] = Lines.byRate(Data.lines(view.cells.filter((cell) => cell.case === Data.busiest(view.cells))));
         if (!best || Lines.rate(best) === 0) {
             return null;
         }
         const of = Data.cases[best.cells[0].case];
         return `Most images a second: ${Lines.name(best)}, ${Format.count(Lines.rate(best))} (${Data.caseName(of)}).`;
-    }
-
-    // The case with most cells.
-    function busiest(cells) {
-        const counts = new Map();
-        cells.forEach((cell) => counts.set(cell.case, (counts.get(cell.case) || 0) + 1));
-        return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
     }
 
     function mostAccurate(view) {

@@ -39,7 +39,7 @@
 
     function point(cell, i, common) {
         const known = [Format.isNumber(cell.sensitivity) ? `would have found ${Format.percent(cell.sensitivity)}` : '', Format.plural(cell.sets, 'set')];
-        return {x: cell.ratio, y: i, low: cell.low, high: cell.high, style: Palette.verdict(cell.verdict), hollow: cell.verdict === 'INCONCLUSIVE',
+        return {x: cell.ratio, y: i, low: cell.low, high: cell.high, style: () => Palette.verdict(cell.verdict), hollow: cell.verdict === 'INCONCLUSIVE',
             tell: [`${label(cell, common)}: ${cell.verdict}`, `${Format.change(cell.ratio)}, 95 % interval ${Format.change(cell.low)} to ${Format.change(cell.high)}`,
                 `${Format.ns(cell.base_ns)}, now ${Format.ns(cell.head_ns)}`, known.filter(Boolean).join(', '), cell.reason].filter(Boolean)};
     }
@@ -83,13 +83,13 @@
         const unknown = cells.filter((cell) => !Format.isNumber(cell.ratio)).map((cell) => `${label(cell, common)}: ${cell.verdict}${cell.reason ? `, ${cell.reason}` : ''}`);
         const rest = cells.length - unknown.length - ROWS;
         return {
-            id: 'verdicts', title: title(comparison), short: 'Verdicts', file: 'regression', pictureTitle: `Head against base: ${title(comparison)}`, showLegend: false,
-            finding: `${Verdicts.summary(cells)}: ${comparison.stored ? 'two stored records' : 'measured in pairs'}, ${comparison.series}, ` +
+            id: 'verdicts', title: `Verdicts: ${title(comparison)}`, short: 'Verdicts', file: 'regression', pictureTitle: `Head against base: ${title(comparison)}`, showLegend: false,
+            finding: `${comparison.stored ? 'Two stored records' : 'Measured in pairs'}: ${comparison.series}, ` +
                 `${Format.percent(comparison.threshold)} slower is accepted${common.length ? `; all of ${common.join(', ')}` : ''}.`,
             how: 'Each row is a cell: the ratio of its times with the 95 % interval; right of the solid line head is slower, and the dashed line is what is accepted. ' +
                 `Hollow: not decided.${rest > 0 ? ` The first ${ROWS} are drawn, the worst first; the table has all.` : ''}`,
             plots: forest(cells, comparison, common), missingTitle: 'Without a ratio', missing: unknown,
-            extra: [chips(cells), ...differences(comparison)], table: {columns: columns(common), rows: cells}, repeat: Data.commands([comparison.run]),
+            head: [chips(cells)], extra: differences(comparison), table: {columns: columns(common), rows: cells}, repeat: Data.commands([comparison.run]),
         };
     }
 

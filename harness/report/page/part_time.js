@@ -9,12 +9,9 @@
         if (view.cells.length === 0) {
             return null;
         }
-        const counts = new Map();
-        view.cells.forEach((cell) => counts.set(cell.case, (counts.get(cell.case) || 0) + 1));
-        const cases = [...counts.keys()].sort((a, b) => a - b);
-        const busiest = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0][0];
-        const chosen = Number(State.get('case', busiest));
-        const index = counts.has(chosen) ? chosen : busiest;
+        const cases = [...new Set(view.cells.map((cell) => cell.case))].sort((a, b) => a - b);
+        const chosen = Number(State.get('case', -1));
+        const index = cases.includes(chosen) ? chosen : Data.busiest(view.cells);
         const lines = Data.lines(view.cells.filter((cell) => cell.case === index));
         return {cases, index, name: Data.caseName(Data.cases[index]), layers: Data.cases[index].layers, all: view.cells,
             nothing: lines.filter((line) => line.kind === 'nothing'), lines: lines.filter((line) => line.kind !== 'nothing')};

@@ -29,18 +29,19 @@
     }
 
     function marks(trend) {
-        const top = Math.max(...trend.points.map((point) => point[2]));
         return {levels: trend.changes.map((change) => ({axis: 'x', value: Date.parse(change.started)})),
-            notes: trend.changes.map((change) => ({x: Date.parse(change.started), y: top, text: `${Format.change(change.ratio)} ${change.upto || ''}`}))};
+            notes: trend.changes.map((change) => ({x: Date.parse(change.started), text: `${Format.change(change.ratio)} ${change.upto || ''}`}))};
     }
 
     function days(trend) {
         const times = trend.points.map((point) => Date.parse(point[0]));
         const [from, to] = [Math.min(...times), Math.max(...times)];
         const air = Math.max(DAY, 0.03 * (to - from));
-        const step = (to - from) / 4;
-        const values = to === from ? [from] : Array.from({length: 5}, (_, i) => from + i * step);
-        return {title: 'day of the run', log: false, min: from - air, max: to + air, values, format: (value) => new Date(value).toISOString().slice(0, 10)};
+        const fixed = (room) => {
+            const steps = to === from ? 0 : Math.max(1, Math.min(5, room));
+            return Array.from({length: steps + 1}, (_, i) => from + (steps ? i / steps : 0) * (to - from));
+        };
+        return {title: 'day of the run', log: false, min: from - air, max: to + air, fixed, format: (value) => new Date(value).toISOString().slice(0, 10)};
     }
 
     function change(trend) {
@@ -48,7 +49,9 @@
         return of ? `${Format.change(of.ratio)} (${Format.change(of.low)} to ${Format.change(of.high)}) between ${of.after} and ${of.upto}` : 'no lasting change';
     }
 
-    const COLUMNS = (shared) => [{title: 'Cell', value: name}, {title: 'Machine', value: machine},
+    const COLUMNS = (shared) => [{title: 'Cell', value: name}, {title: 'Chart', csv: 'trend', value: shared.index, node: (trend) => Dom.button({class: 'quiet', 'aria-label': `Show the trend of ${name(trend)}`,
+            onclick: () => State.set('trend', shared.index(trend))}, 'Show')},
+        {title: 'Machine', value: machine},
         {title: 'Runs', number: true, value: (trend) => trend.points.length},
         {title: 'First', csv: 'first_ns', number: true, value: (trend) => trend.points[0][2], text: (trend) => Format.ns(trend.points[0][2])},
         {title: 'Last', csv: 'last_ns', number: true, value: (trend) => trend.points[trend.points.length - 1][2],
@@ -56,9 +59,7 @@
         {title: 'Last to first', csv: 'ratio', number: true, value: whole, text: (trend) => Format.change(whole(trend))},
         {title: 'Changes', number: true, value: (trend) => trend.changes.length},
         {title: 'Last change', csv: 'last_change', number: true, value: (trend) => last(trend)?.ratio, text: change},
-        {title: 'State', value: (trend) => (trend.lost ? 'LOST' : 'measured'), strong: (trend) => Boolean(trend.lost)},
-        {title: 'Chart', csv: 'trend', value: shared.index, node: (trend) => Dom.button({class: 'quiet', 'aria-label': `Show the trend of ${name(trend)}`,
-            onclick: () => State.set('trend', shared.index(trend))}, 'Show')}];
+        {title: 'State', value: (trend) => (trend.lost ? 'LOST' : 'measured'), strong: (trend) => Boolean(trend.lost)}];
 
     function build(shared) {
         const {trend, trends} = shared;
@@ -72,7 +73,7 @@
                 'and p at most 0.001. One or two odd runs are none.',
             choices: [trends.length > 1 ? Dom.select('trend-of', 'Cell', options, shared.index(trend), (value) => State.set('trend', value)) : null],
             plots: [{name: 'trend', title: name(trend), series: series(trend), ...marks(trend), x: days(trend),
-                y: {title: `time of ${trend.series}`, log: false, canSwitch: true, format: Format.nsShort}}],
+                y: {title: `time of ${trend.series}`, log: false, canSwitch: true, format: Format.nsShort, air: 0.14}}],
             extra: [Table.create('trends-table', 'All trends', COLUMNS(shared), trends)], repeat: Data.commands(trend.run === null ? [] : [trend.run]),
         };
     }

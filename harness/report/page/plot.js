@@ -1,12 +1,13 @@
 // A chart of lines, or of rows with intervals, made of a specification that knows nothing of Chart.js:
 //   name       for a file; title: told above the chart and read aloud; text: what it shows, in words
-//   x, y       {title, log, format(value), min, max, values, room}
-//   series     [{key, label, style(), points: [{x, y, low, high, hollow, style, tell: [lines]}], band, whiskers, knee: {x, y}}]
+//   x, y       {title, log, format(value), min, max, ceiling, air, values, room, fixed(count) → values}
+//   series     [{key, label, style(), points: [{x, y, low, high, hollow, style(), tell: [lines]}], band, whiskers, knee: {x, y}}]
 //   rows       [{label, right}] of a chart whose y is the number of a row
 //   wrong, levels, ideals, notes    see marks.js
 const Plot = (() => {
     'use strict';
     const all = new Set(); // those that are drawn
+    const phone = matchMedia('screen and (max-width: 760px)'); // names of rows then stand above them, not beside them
 
     Chart.defaults.animation = false;
     Chart.defaults.font.size = 12;
@@ -35,8 +36,8 @@ const Plot = (() => {
             const air = Math.max(1.12, (high / low) ** 0.06);
             return {min: low / air, max: high * air};
         }
-        const air = (high - low || Math.abs(high) || 1) * 0.06;
-        return {min: low >= 0 ? Math.max(0, low - air) : low - air, max: high + air};
+        const air = (high - low || Math.abs(high) || 1) * (axis.air || 0.06);
+        return {min: low >= 0 ? Math.max(0, low - air) : low - air, max: Math.min(high + air, Math.max(high, axis.ceiling ?? Infinity))};
     }
 
     function extent(spec, legend, name, axis) {
@@ -53,28 +54,29 @@ const Plot = (() => {
         return {min: axis.min === undefined ? found.min : axis.min, max: axis.max === undefined ? found.max : axis.max};
     }
 
-    function ticks(spec, name, axis) {
+    function ticks(spec, name, axis, narrow) {
         return {
-            color: Palette.ink('soft'), autoSkip: spec.rows === undefined || name === 'x', maxRotation: 0, padding: 6,
-            maxTicksLimit: spec.rows && name === 'y' ? undefined : 8, stepSize: spec.rows && name === 'y' ? 1 : undefined,
-            callback: (value) => axis.format(value), font: {size: 12},
+            color: Palette.ink('soft'), autoSkip: false, maxRotation: 0, padding: 6, stepSize: spec.rows && name === 'y' ? 1 : undefined,
+            callback: (value) => axis.format(value), font: {size: 12}, display: !(narrow && name === 'y'),
         };
     }
 
-    function scale(spec, legend, name, length) {
+    function scale(spec, legend, name, length, narrow) {
         const axis = spec[name];
         const made = {
             type: axis.log ? 'logarithmic' : 'linear', ...extent(spec, legend, name, axis), reverse: spec.rows && name === 'y',
             title: {display: Boolean(axis.title), text: axis.title, color: Palette.ink('soft'), font: {size: 12}},
             grid: {color: Palette.ink('rule'), borderColor: Palette.ink('rule'), drawTicks: false, display: !(spec.rows && name === 'y')},
-            ticks: ticks(spec, name, axis),
+            ticks: ticks(spec, name, axis, narrow),
         };
         if (axis.log) {
             made.afterBuildTicks = (built) => Ticks.log(built, axis.values, length(name), name === 'y' ? 22 : axis.room);
-        } else if (axis.values && axis.values.length <= 8) {
+        } else if (axis.fixed) {
             made.afterBuildTicks = (built) => {
-                built.ticks = axis.values.map((value) => ({value}));
+                built.ticks = axis.fixed(Math.floor(length(name) / 90)).map((value) => ({value}));
             };
+        } else if (!(spec.rows && name === 'y')) {
+            made.afterBuildTicks = (built) => Ticks.linear(built, Math.max(2, Math.min(6, Math.floor(length(name) / (name === 'y' ? 40 : 70)))));
         }
         return made;
     }
@@ -91,11 +93,14 @@ const Plot = (() => {
         };
     }
 
+    const isNarrow = (spec, more) => Boolean(spec.rows && !more && phone.matches);
+
     function options(spec, legend, length, more) {
+        const narrow = isNarrow(spec, more);
         return {
             responsive: true, maintainAspectRatio: false, parsing: false, interaction: {mode: 'nearest', intersect: false, axis: 'xy'},
-            layout: {padding: {top: 8, right: spec.rows ? spec.room : 12}},
-            scales: {x: scale(spec, legend, 'x', length), y: scale(spec, legend, 'y', length)},
+            layout: {padding: {top: 8, right: spec.rows && !narrow ? spec.room : 12}},
+            scales: {x: scale(spec, legend, 'x', length, narrow), y: scale(spec, legend, 'y', length, narrow)},
             plugins: {legend: {display: false}, tooltip: tooltip(spec)}, ...more,
         };
     }
@@ -109,7 +114,8 @@ const Plot = (() => {
         const made = new Chart(canvas, {
             type: 'scatter', data: {datasets: spec.series.map((series) => dataset(series, legend))},
             options: options(spec, legend, length, more),
-            plugins: [{id: 'own', beforeInit: (chart) => Object.assign(chart, {$spec: spec, $legend: legend, $ideals: ideals, $boxes: []})}],
+            plugins: [{id: 'own', beforeInit: (chart) => Object.assign(chart, {$spec: spec, $legend: legend, $ideals: ideals, $boxes: [],
+                $narrow: () => isNarrow(spec, more)})}],
         });
         made.$length = length;
         return made;
@@ -118,9 +124,12 @@ const Plot = (() => {
     function create(spec, legend) {
         const canvas = Dom.el('canvas', {role: 'img', 'aria-label': `${spec.title}. ${spec.text || ''}`, id: `chart-${spec.name}`});
         const box = Dom.el('div', {class: 'plot'}, canvas);
-        if (spec.rows) {
-            box.style.height = `${Math.max(120, 62 + 26 * spec.rows.length)}px`;
-        }
+        const fit = () => {
+            if (spec.rows) {
+                box.style.height = `${Math.max(120, 62 + (isNarrow(spec) ? 46 : 26) * spec.rows.length)}px`;
+            }
+        };
+        fit();
         const plot = {element: box, spec, legend, chart: null, ideals: false};
 
         plot.draw = () => {
@@ -128,6 +137,7 @@ const Plot = (() => {
             all.add(plot);
         };
         plot.refresh = () => {
+            fit();
             if (plot.chart) {
                 plot.chart.$ideals = plot.ideals;
                 plot.chart.data.datasets.forEach((one, i) => Object.assign(one, dataset(spec.series[i], legend)));
@@ -153,8 +163,17 @@ const Plot = (() => {
         return plot;
     }
 
-    const refreshAll = () => all.forEach((plot) => plot.refresh());
-    const resizeAll = () => all.forEach((plot) => plot.chart.resize());
+    // The width of a sheet, shared by the charts of a figure; rows keep the height that their number needs.
+    function sheet(plot, width) {
+        const beside = plot.element.closest('.plots').childElementCount;
+        const height = plot.spec.rows ? plot.element.clientHeight : beside > 1 ? 270 : 300;
+        plot.chart.resize(Math.floor((width - 20 * (beside - 1)) / beside), height);
+    }
 
-    return {create, refreshAll, resizeAll};
+    const toSheet = (width) => all.forEach((plot) => sheet(plot, width));
+    const toWindow = () => all.forEach((plot) => plot.chart.resize());
+    const refreshAll = () => all.forEach((plot) => plot.refresh());
+    phone.addEventListener('change', refreshAll);
+
+    return {create, refreshAll, toSheet, toWindow};
 })();

@@ -2,14 +2,22 @@
 const Print = (() => {
     'use strict';
 
+    const WIDTH = 660; // of A4 and of Letter between the margins of the style sheet, in CSS pixels
+
     function before() {
         Lazy.drawAll();
         Theme.print(true);
+        Plot.toSheet(WIDTH);
+    }
+
+    function after() {
+        Theme.print(false);
+        Plot.toWindow();
     }
 
     function start() {
         addEventListener('beforeprint', before);
-        addEventListener('afterprint', () => Theme.print(false));
+        addEventListener('afterprint', after);
     }
 
     return {start, before};

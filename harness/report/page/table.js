@@ -21,19 +21,20 @@ const Table = (() => {
         return direction * order;
     }
 
+    const classes = (column) => ['number', 'wide', 'code', 'minor'].filter((name) => column[name]).join(' ');
+
     function heading(column, table) {
         const sorted = table.by === column;
         const arrow = Dom.el('span', {class: 'arrow', 'aria-hidden': 'true'}, sorted ? (table.direction > 0 ? '▲' : '▼') : '↕');
         const button = Dom.button({id: `${table.id}-by-${table.columns.indexOf(column)}`, onclick: () => table.sort(column)},
             column.title, arrow);
-        return Dom.el('th', {scope: 'col', class: column.number ? 'number' : null,
+        return Dom.el('th', {scope: 'col', class: classes(column) || null,
             'aria-sort': sorted ? (table.direction > 0 ? 'ascending' : 'descending') : 'none'}, button);
     }
 
     function line(row, columns) {
         return Dom.el('tr', null, columns.map((column, i) => Dom.el(i === 0 ? 'th' : 'td',
-            {scope: i === 0 ? 'row' : null, class: [column.number ? 'number' : '', column.wide ? 'wide' : '',
-                column.strong && column.strong(row) ? 'strong' : ''].join(' ').trim() || null},
+            {scope: i === 0 ? 'row' : null, class: `${classes(column)}${column.strong && column.strong(row) ? ' strong' : ''}`.trim() || null},
             column.node ? column.node(row) : column.text ? column.text(row) : String(column.value(row) ?? '–'))));
     }
 
@@ -44,11 +45,10 @@ const Table = (() => {
             table.from += by;
             table.draw();
         };
-        return count <= PAGE ? [] : [
+        return count <= PAGE ? [] : [Dom.el('div', {class: 'pager'},
             Dom.el('span', {class: 'range'}, `${Format.count(table.from + 1)} to ${Format.count(last)} of ${Format.count(count)}`),
             Dom.button({id: `${table.id}-before`, disabled: table.from === 0, onclick: step(-PAGE)}, 'Previous'),
-            Dom.button({id: `${table.id}-next`, disabled: last === count, onclick: step(PAGE)}, 'Next'),
-        ];
+            Dom.button({id: `${table.id}-next`, disabled: last === count, onclick: step(PAGE)}, 'Next'))];
     }
 
     function keepFocus(table, draw) {
@@ -60,11 +60,11 @@ const Table = (() => {
         }
     }
 
-    // columns: [{title, value(row), text(row), number, wide, csv, node(row), strong(row)}], the first heads the rows;
-    // more: {sort: index of a column}.
+    // columns: [{title, value(row), text(row), number, wide, code, minor (not on paper), csv, node(row), strong(row)}], the first heads the rows;
+    // more: {sort: index of a column, csv: the columns of the CSV, if they are others}.
     function create(id, name, columns, rows, more) {
         const table = {id, columns, rows: [...rows], from: 0, by: null, direction: 1, element: Dom.el('div', {class: 'table'})};
-        const copy = Dom.button({id: `${id}-copy`, onclick: (event) => Clipboard.copy(csv(columns, table.rows), event.target)},
+        const copy = Dom.button({id: `${id}-copy`, onclick: (event) => Clipboard.copy(csv((more && more.csv) || columns, table.rows), event.target)},
             'Copy as CSV');
         const bar = Dom.el('div', {class: 'table-bar'});
         const head = Dom.el('thead');

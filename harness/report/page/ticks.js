@@ -1,5 +1,5 @@
-// Where a logarithmic axis has its numbers: powers of ten, with 2 and 5 between them where the axis is short; or at the very
-// values that were measured, where those are few.
+// Where an axis has its numbers. A logarithmic one at powers of ten, with 2 and 5 between them where it is short; or at the
+// very values that were measured, where those are few.
 const Ticks = (() => {
     'use strict';
     const GAP = 44; // pixels that a number needs
@@ -42,5 +42,15 @@ const Ticks = (() => {
         scale.ticks = spread(chosen, min, max, length, gap || GAP).map((value) => ({value, major: true}));
     }
 
-    return {log};
+    // Even steps of 1, 2 or 5 times a power of ten, none of them at an end that is no step.
+    function linear(scale, count) {
+        const {min, max} = scale;
+        const rough = (max - min) / count;
+        const power = 10 ** Math.floor(Math.log10(rough));
+        const step = power * [1, 2, 5, 10].find((one) => one * power >= rough);
+        const first = Math.ceil(min / step - 1e-9);
+        scale.ticks = Array.from({length: Math.floor(max / step + 1e-9) - first + 1}, (_, i) => ({value: (first + i) * step}));
+    }
+
+    return {log, linear};
 })();
