@@ -25,29 +25,11 @@ const Data = (() => {
         cell.kind = kindOf(cell);
     }
 
-    // Cells of one line share a key. Where a machine has measured a cell twice, each record has its own line.
-    const key = (cell) => `${cell.machine}\n${cell.row}`;
-    const place = (cell) => `${key(cell)}\n${cell.case}\n${cell.batch}`;
-
-    function markRepeated() {
-        const runs = new Map();
-        const repeated = new Set();
-        for (const cell of raw.cells) {
-            const at = place(cell);
-            if (runs.has(at) && runs.get(at) !== cell.run) {
-                repeated.add(`${key(cell)}\n${cell.case}`);
-            }
-            runs.set(at, cell.run);
-        }
-        for (const cell of raw.cells) {
-            const again = repeated.has(`${key(cell)}\n${cell.case}`);
-            const when = again ? `, ${raw.runs[cell.run].file}` : '';
-            cell.line = `${key(cell)}${when}`;
-            cell.lineLabel = `${cell.row}${when}`;
-        }
+    // Cells of one line share a key: what a machine has measured again is superseded and in no line.
+    for (const cell of raw.cells) {
+        cell.line = `${cell.machine}\n${cell.row}`;
     }
 
-    markRepeated();
     const lineIndex = new Map();
     for (const cell of raw.cells) {
         if (!cell.computes_nothing && !lineIndex.has(cell.line)) {
@@ -57,34 +39,37 @@ const Data = (() => {
 
     const knees = new Map(raw.knees.map((knee) => [`${knee.run}\n${knee.case}\n${knee.row}`, knee.batch]));
 
-    // The lines of cells of one case: {key, label, machine, kind, index, cells, knee}. Where several records make a line
-    // together, none of them has its knee.
+    // The lines of cells of one case: {key, label, machine, kind, index, cells, knee}. A knee is told of a run: it counts where
+    // the line begins with that run's cell.
     function lines(cells) {
         const found = new Map();
-        for (const cell of cells) {
+        for (const cell of cells.filter((one) => !one.superseded)) {
             if (!found.has(cell.line)) {
-                found.set(cell.line, {key: cell.line, label: cell.lineLabel, machine: cell.machine, kind: cell.kind,
+                found.set(cell.line, {key: cell.line, label: cell.row, machine: cell.machine, kind: cell.kind,
                     row: cell.row, index: lineIndex.has(cell.line) ? lineIndex.get(cell.line) : -1, cells: []});
             }
             found.get(cell.line).cells.push(cell);
         }
         for (const line of found.values()) {
             line.cells.sort((a, b) => a.batch - b.batch);
-            const runs = new Set(line.cells.map((cell) => cell.run));
             const first = line.cells[0];
-            const known = runs.size === 1 ? knees.get(`${first.run}\n${first.case}\n${first.row}`) : undefined;
+            const known = knees.get(`${first.run}\n${first.case}\n${first.row}`);
             line.knee = known === undefined ? null : known;
         }
         return [...found.values()];
     }
 
     function caseName(of) {
-        const parts = [of.model, of.dataset, of.optimizer, of.precision];
+        const parts = [of.model === 'custom' ? `custom (${of.layers})` : of.model, of.dataset, of.optimizer, of.precision];
         if (of.micro_batch > 0) {
             parts.push(`slices of ${of.micro_batch}`);
         }
         if (of.data_parallel > 1) {
             parts.push(`over ${of.data_parallel} devices`);
+        }
+        const alike = raw.cases.filter((one) => one.model === of.model && one.dataset === of.dataset);
+        if (new Set(alike.map((one) => one.images)).size > 1) {
+            parts.push(Format.plural(of.images, 'image'));
         }
         return parts.join(', ');
     }

@@ -76,7 +76,9 @@ const Figure = (() => {
                 series.set(one.key, {key: one.key, label: one.name || one.label, machine: one.machine || null, style: one.style});
             }
         }));
-        const legend = Legend.create(figure.legendId || figure.id, [...series.values()], figure.hidden);
+        const off = new Set(figure.hidden); // those come last in the legend
+        const entries = [...series.values()].sort((a, b) => off.has(a.key) - off.has(b.key));
+        const legend = Legend.create(figure.legendId || figure.id, entries, off);
         for (const spec of figure.plots) {
             for (const name of ['x', 'y']) {
                 const key = `${figure.id} ${name}`;

@@ -16,6 +16,9 @@
 
     const meanOf = (setting, budget, split) => (budget === 'final' ? setting.final : setting.budgets[budget])?.[split] || null;
 
+    const censored = (settings, budget) => settings.filter((setting) => setting.budgets[budget]?.censored)
+        .map((setting) => `${setting.title}: its accuracies are of where it stopped`);
+
     function series(settings, budget, split) {
         const methods = [...new Set(settings.map((setting) => setting.method))];
         const style = Settings.styles(methods);
@@ -67,6 +70,7 @@
             pictureTitle: `Accuracy after ${words}: ${Settings.about(shared.training)}`, finding: finding(settings, budget, words),
             how: 'Means over the seeds with their 95 % intervals. Under a budget of epochs large batches take fewer updates; under one of updates they see ' +
                 'more images; under one of seconds the hardware decides.',
+            missingTitle: 'Stopped before the budget was used up', missing: censored(settings, budget),
             choices: [Dom.select('budget', 'After', offered, budget, (value) => State.set('budget', value === 'final' ? null : value))],
             plots: splits.map(([split, title]) => ({name: `budgets-${split}`, title, x: {...axis}, y: {log: false, format: Format.percentAxis, ceiling: 1},
                 series: series(settings, budget, split)})),

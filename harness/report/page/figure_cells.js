@@ -9,7 +9,8 @@
         text('Row', (cell) => cell.row), text('Machine', (cell) => cell.machine), text('Model', (cell) => cell.model),
         text('Data', (cell) => cell.dataset), text('Optimizer', (cell) => cell.optimizer), text('Precision', (cell) => cell.precision),
         {title: 'Batch', number: true, value: (cell) => cell.batch, text: (cell) => Lines.batch(cell)},
-        {title: 'Status', value: (cell) => cell.status, text: (cell) => (cell.status === 'wrong' ? 'WRONG' : cell.status) + (cell.update?.unsteady ? ', unsteady' : '')},
+        {title: 'Status', value: (cell) => cell.status, text: (cell) => (cell.status === 'wrong' ? 'WRONG' : cell.status) + (cell.update?.unsteady ? ', unsteady' : '') +
+            (cell.superseded ? ', measured again since' : '')},
         time('Update', 'update'),
         {title: 'Spread', minor: true, csv: 'spread', number: true, value: (cell) => cell.update && cell.update.spread, text: (cell) => Format.percent(cell.update?.spread)},
         time('Pipelined', 'pipelined', {minor: true}), time('In one call', 'updates', {minor: true}), time('Gradient', 'gradient', {minor: true}), time('Step', 'apply', {minor: true}),

@@ -10,9 +10,10 @@
     function point(setting, at, against, value) {
         const mean = at[value];
         const told = isLoss(value) ? `loss ${Format.digits(mean.mean)}` : Format.accuracy(mean);
-        return {x: at[against], y: mean.mean, low: mean.low, high: mean.high, title: setting.title, epoch: at.epoch, updates: at.updates,
-            seconds: at.seconds, count: mean.count,
-            tell: [told, `epoch ${Format.digits(at.epoch)}, ${Format.plural(at.updates, 'update')}, ${Format.seconds(at.seconds)}`,
+        const [updates, seconds] = [at.updates.mean, at.seconds.mean];
+        return {x: {epoch: at.epoch, updates, seconds}[against], y: mean.mean, low: mean.low, high: mean.high, title: setting.title, epoch: at.epoch, updates, seconds,
+            count: mean.count,
+            tell: [told, `epoch ${Format.digits(at.epoch)}, ${Format.count(updates)} updates, ${Format.seconds(seconds)}`,
                 isLoss(value) ? `mean of ${Format.plural(mean.count, 'seed')}` : Settings.seeds(mean)]};
     }
 

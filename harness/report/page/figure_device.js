@@ -10,7 +10,7 @@
                 cell.update ? `${Format.percent(of.median_ns / cell.update.median_ns)} of the update` : ''].filter(Boolean)};
         }, {band: true});
         const style = () => ({...made.style(), dash});
-        return {...made, key: `${line.key}\n${name}`, label: `${made.label}, ${words}`, name: `${line.label}: ${words}`, style};
+        return {...made, label: `${made.label}, ${words}`, style};
     }
 
     const COLUMNS = [

@@ -31,7 +31,7 @@
             how: 'The bound is the time that the machine\'s own measured peak and bandwidth would take for the arithmetic and the data of an update: ' +
                 'the machine\'s best is 100 %. Above it, data stayed in a nearer cache than was assumed.',
             plots: [{name: 'roofline', title: 'Share of the bound', x: Lines.batchAxis(lines), y: {title: 'share of the bound', log: false, canSwitch: true,
-                format: (value) => Format.percentShort(value), air: 0.02}, series, levels: [{axis: 'y', value: 1, shown: true}]}],
+                format: Format.percentShort, air: 0.02, zero: true}, series, levels: [{axis: 'y', value: 1, shown: true}]}],
             hidden: Lines.hidden(lines), legendId: `roofline ${shared.index}`, table: {columns: COLUMNS, rows}, repeat: Data.commands(Lines.runs(lines)),
         };
     }

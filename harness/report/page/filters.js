@@ -11,8 +11,8 @@ const Filters = (() => {
     const ofTraining = (training) => ({machine: Data.machineOf(training.run), backend: training.backend, device: training.device_name,
         model: training.model, dataset: training.dataset});
     const ofSetting = (setting) => ({optimizer: setting.optimizer, batch: setting.batch});
-    const ofTrend = (trend) => ({machine: trend.host ? trend.host.machine : undefined, backend: String(trend.label).split(':')[0],
-        model: trend.model, dataset: trend.dataset, optimizer: trend.optimizer, batch: trend.batch});
+    const ofTrend = (trend) => ({machine: trend.host ? trend.host.machine : undefined, backend: trend.backend,
+        device: trend.device_name, model: trend.model, dataset: trend.dataset, optimizer: trend.optimizer, batch: trend.batch});
 
     function ofCompared(comparison, cell) {
         const [model, dataset, optimizer] = String(cell.cell).split(', ');

@@ -57,7 +57,15 @@ const Lines = (() => {
         return `${name(line)} at batch ${batch(cell)}: ${status}${cell.reason ? `, ${cell.reason}` : ''}`;
     }
 
-    const absences = (lines) => lines.flatMap((line) => line.cells.filter((cell) => !Data.isTimed(cell)).map((cell) => absence(line, cell)));
+    // Of a line with many such cells one entry a status.
+    function absencesOf(line) {
+        const found = new Map();
+        line.cells.filter((cell) => !Data.isTimed(cell)).forEach((cell) => found.set(cell.status, [...(found.get(cell.status) || []), cell]));
+        return [...found.values()].flatMap((cells) => (cells.length < 4 ? cells.map((cell) => absence(line, cell)) :
+            [`${name(line)} at batches ${cells.map((cell) => Format.count(cell.batch)).join(', ')}: ${cells[0].status}, the first: ${cells[0].reason}`]));
+    }
+
+    const absences = (lines) => lines.flatMap(absencesOf);
     const wrong = (lines) => lines.flatMap((line) => line.cells.filter((cell) => cell.status === 'wrong')
         .map((cell) => ({key: line.key, label: name(line), name: line.label, machine: line.machine, x: cell.batch, style: style(line)})));
     const kinds = (lines) => [...new Set(lines.map((line) => line.kind))].map((kind) => Palette.KINDS[kind]).filter(Boolean);

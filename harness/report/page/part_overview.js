@@ -43,7 +43,8 @@
     }
 
     function fastest(view) {
-        const [best] = Lines.byRate(Data.lines(view.cells.filter((cell) => cell.case === Data.busiest(view.cells))));
+        const busiest = Data.busiest(view.cells);
+        const [best] = Lines.byRate(Data.lines(view.cells.filter((cell) => cell.case === busiest)));
         if (!best || Lines.rate(best) === 0) {
             return null;
         }
@@ -55,7 +56,7 @@
         const all = view.trainings.flatMap((training) => training.settings.filter((one) => one.final.test)
             .map((setting) => ({training, setting})));
         const best = all.sort((a, b) => b.setting.final.test.mean - a.setting.final.test.mean)[0];
-        return best ? `Highest test accuracy: ${best.setting.name}, batch ${Format.count(best.setting.batch)}, ` +
+        return best ? `Highest test accuracy: ${best.setting.optimizer}, batch ${Format.count(best.setting.batch)}, ` +
             `${Format.accuracy(best.setting.final.test)} (${best.training.model}, ${best.training.dataset}).` : null;
     }
 

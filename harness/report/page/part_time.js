@@ -96,14 +96,14 @@
         const axis = Lines.batchAxis(lines);
         const time = () => ({log: true, canSwitch: true, format: Format.nsShort});
         const wrong = Lines.wrong(lines);
-        const images = (batch) => (imagesOf(lines) / batch);
+        const updates = (batch) => Data.cases[shared.index].images / batch;
         const offered = SERIES.filter(([key]) => lines.some((line) => line.cells.some((cell) => cell[key])));
         const epochs = lines.map(epoch);
         const best = Lines.byRate(lines).slice(0, 3);
         const hidden = Lines.hidden(lines);
-        const left = {name: 'update', title: offered.find(([key]) => key === name)?.[0] === 'update' ? 'One update' : SERIES.find(([key]) => key === name)[1],
+        const left = {name: 'update', title: name === 'update' ? 'One update' : SERIES.find(([key]) => key === name)[1],
             x: {...axis}, y: time(), series: lines.map((line) => update(name, line)), wrong, ideals: ideals(lines, () => 1)};
-        const right = {name: 'epoch', title: 'One epoch', x: {...axis}, y: time(), series: epochs, wrong, ideals: ideals(lines, images)};
+        const right = {name: 'epoch', title: 'One epoch', x: {...axis}, y: time(), series: epochs, wrong, ideals: Data.cases[shared.index].images ? ideals(lines, updates) : []};
         return {
             id: 'times', title: 'Update and epoch against batch size', short: 'Update and epoch', file: `time ${shared.name}`,
             pictureTitle: `Time of an update and of an epoch: ${shared.name}`,
@@ -116,12 +116,6 @@
             hidden, legendId: `times ${shared.index}`, missing: Lines.absences(lines),
             table: {columns: COLUMNS, rows: Lines.rows(lines)}, repeat: Data.commands(Lines.runs(lines)),
         };
-    }
-
-    // Images of an epoch: updates times batch, of the largest number of updates, where the short last one weighs least.
-    function imagesOf(lines) {
-        const cells = lines.flatMap((line) => line.cells).filter((cell) => cell.epoch && cell.epoch.updates);
-        return cells.length ? Math.min(...cells.map((cell) => cell.epoch.updates * cell.batch)) : 1;
     }
 
     Report.addPart({id: 'time', title: 'Time', prepare, choices});

@@ -5,7 +5,7 @@
 
     const machine = (trend) => (trend.host && trend.host.machine) || '';
     const name = (trend) => [trend.label, trend.model, trend.dataset, trend.optimizer, `batch ${trend.batch}`, Format.plural(trend.threads || 1, 'thread'),
-        trend.precision].filter(Boolean).join(', ');
+        trend.precision, ...(trend.settings || []).map((one) => `${one.key}=${one.value}`)].filter(Boolean).join(', ');
     const last = (trend) => trend.changes[trend.changes.length - 1];
     const whole = (trend) => (trend.points.length ? trend.points[trend.points.length - 1][2] / trend.points[0][2] : null);
 
@@ -36,12 +36,15 @@
     function days(trend) {
         const times = trend.points.map((point) => Date.parse(point[0]));
         const [from, to] = [Math.min(...times), Math.max(...times)];
-        const air = Math.max(DAY, 0.03 * (to - from));
+        const air = to === from ? DAY : 0.03 * (to - from);
+        const short = to - from < 2 * DAY;
         const fixed = (room) => {
             const steps = to === from ? 0 : Math.max(1, Math.min(5, room));
             return Array.from({length: steps + 1}, (_, i) => from + (steps ? i / steps : 0) * (to - from));
         };
-        return {title: 'day of the run', log: false, min: from - air, max: to + air, fixed, format: (value) => new Date(value).toISOString().slice(0, 10)};
+        const text = (value) => new Date(value).toISOString();
+        return {title: short ? `time of the run on ${text(from).slice(0, 10)}, UTC` : 'day of the run', log: false, min: from - air, max: to + air, fixed,
+            format: (value) => (short ? text(value).slice(11, 16) : text(value).slice(0, 10))};
     }
 
     function change(trend) {

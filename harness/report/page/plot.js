@@ -1,6 +1,6 @@
 // A chart of lines, or of rows with intervals, made of a specification that knows nothing of Chart.js:
 //   name       for a file; title: told above the chart and read aloud; text: what it shows, in words
-//   x, y       {title, log, format(value), min, max, ceiling, air, values, room, fixed(count) → values}
+//   x, y       {title, log, format(value), min, max, zero, ceiling, air, values, room, fixed(count) → values}
 //   series     [{key, label, style(), points: [{x, y, low, high, hollow, style(), tell: [lines]}], band, whiskers, knee: {x, y}}]
 //   rows       [{label, right}] of a chart whose y is the number of a row
 //   wrong, levels, ideals, notes    see marks.js
@@ -31,7 +31,7 @@ const Plot = (() => {
         if (known.length === 0) {
             return {min: axis.log ? 1 : 0, max: axis.log ? 10 : 1};
         }
-        const [low, high] = [Math.min(...known), Math.max(...known)];
+        const [low, high] = [axis.zero && !axis.log ? 0 : Math.min(...known), Math.max(...known)];
         if (axis.log) {
             const air = Math.max(1.12, (high / low) ** 0.06);
             return {min: low / air, max: high * air};

@@ -3,16 +3,19 @@ const Settings = (() => {
     'use strict';
     const batch = (setting) => (setting.full ? `full (${Format.count(setting.batch)})` : Format.count(setting.batch));
 
-    // What a setting is called among the others: its optimizer and schedule, and its rate where only that tells two apart.
+    // What a setting is called among the others: its optimizer, its schedule where there are several, and its rate or form of
+    // momentum where only that tells two apart.
     function label(training) {
-        const counts = new Map();
-        const plain = (setting) => `${setting.name}\n${setting.batch}`;
-        training.settings.forEach((setting) => counts.set(plain(setting), (counts.get(plain(setting)) || 0) + 1));
-        const twins = new Set(training.settings.filter((one) => counts.get(plain(one)) > 1).map((one) => one.name));
-        const batches = new Set(training.settings.map((setting) => setting.batch));
-        return training.settings.map((setting) => {
-            const method = twins.has(setting.name) ? `${setting.name}, rate ${setting.rate}` : setting.name;
-            return {...setting, method, title: batches.size > 1 ? `${method}, batch ${batch(setting)}` : method};
+        const {settings} = training;
+        const several = (key) => new Set(settings.map((setting) => setting[key])).size > 1;
+        const plain = (setting) => (several('schedule') ? `${setting.optimizer}, ${setting.schedule}` : setting.optimizer);
+        const twins = new Set(settings.filter((one) => settings.some((other) => other !== one && other.batch === one.batch &&
+            plain(other) === plain(one))).map(plain));
+        const more = (setting) => ['rate', 'momentum', 'momentum_form', 'weight_decay'].filter(several)
+            .map((key) => `, ${key.replace('_', ' ')} ${setting[key]}`).join('');
+        return settings.map((setting) => {
+            const method = plain(setting) + (twins.has(plain(setting)) ? more(setting) : '');
+            return {...setting, method, title: several('batch') ? `${method}, batch ${batch(setting)}` : method};
         });
     }
 
