@@ -6,8 +6,8 @@ const Clipboard = (() => {
         const area = Dom.el('textarea', {readonly: true, rows: 12, 'aria-label': 'Text to copy'});
         area.value = text;
         const dialog = Dom.el('dialog', {class: 'copy', 'aria-label': 'Copy'},
-            Dom.el('p', null, 'This browser lets no page copy by itself. The text is selected: copy it with Ctrl+C or ⌘C.'),
-            area, Dom.el('form', {method: 'dialog'}, Dom.el('button', null, 'Close')));
+            Dom.el('p', null, 'This browser lets no page copy by itself. The text is selected: copy it with Ctrl+C or ⌘C.'), area,
+            Dom.el('form', {method: 'dialog'}, Dom.el('button', null, 'Close')));
         dialog.addEventListener('close', () => dialog.remove());
         document.body.append(dialog);
         dialog.showModal();

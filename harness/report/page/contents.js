@@ -13,8 +13,11 @@ const Contents = (() => {
     const link = (id, title) => Dom.el('a', {href: `#${id}`, onclick: (event) => go(event, id)}, title);
 
     function draw(made) {
-        const items = made.map(({part, specs}) => Dom.el('li', null, link(part.id, part.title),
-            specs.length > 1 ? Dom.el('ul', null, specs.map((spec) => Dom.el('li', null, link(spec.id, spec.short || spec.title)))) : null));
+        const items =
+            made.map(({part, specs}) => Dom.el('li', null, link(part.id, part.title),
+                         specs.length > 1
+                             ? Dom.el('ul', null, specs.map((spec) => Dom.el('li', null, link(spec.id, spec.short || spec.title))))
+                             : null));
         document.getElementById('contents').replaceChildren(Dom.el('ul', null, items));
     }
 

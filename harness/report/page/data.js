@@ -6,7 +6,9 @@ const Data = (() => {
         throw new Error(`report data: expected schema 1, found ${raw.schema}`);
     }
     const machineOf = (run) => (run === null || run === undefined ? null : raw.runs[run].machine);
-    const machines = [...new Set(raw.runs.map((run) => run.machine))];
+    const machines =
+        [...new Set([...raw.runs.map((run) => run.machine), ...raw.trends.map((trend) => trend.host.machine)])].filter(Boolean);
+    const severalMachines = new Set(raw.cells.map((cell) => machineOf(cell.run))).size > 1;
 
     // processor, device (a GPU or another accelerator), software (a device that is emulated), nothing
     function kindOf(cell) {
@@ -45,8 +47,15 @@ const Data = (() => {
         const found = new Map();
         for (const cell of cells.filter((one) => !one.superseded)) {
             if (!found.has(cell.line)) {
-                found.set(cell.line, {key: cell.line, label: cell.row, machine: cell.machine, kind: cell.kind,
-                    row: cell.row, index: lineIndex.has(cell.line) ? lineIndex.get(cell.line) : -1, cells: []});
+                found.set(cell.line, {
+                    key: cell.line,
+                    label: cell.row,
+                    machine: cell.machine,
+                    kind: cell.kind,
+                    row: cell.row,
+                    index: lineIndex.has(cell.line) ? lineIndex.get(cell.line) : -1,
+                    cells: []
+                });
             }
             found.get(cell.line).cells.push(cell);
         }
@@ -108,8 +117,10 @@ const Data = (() => {
         return order.length ? order[0][0] : null;
     }
 
+    // A record that was broken off. What `history` writes has no end.
+    const isUnfinished = (run) => !run.finished && run.command_name !== 'history';
     const isTimed = (cell) => cell.status === 'ok' && cell.update !== null;
     const commands = (runs) => [...new Set(runs)].map((run) => raw.runs[run].command).filter(Boolean);
 
-    return {...raw, machines, machineOf, lines, busiest, caseName, paired, isTimed, commands};
+    return {...raw, machines, severalMachines, machineOf, isUnfinished, lines, busiest, caseName, paired, isTimed, commands};
 })();

@@ -29,13 +29,12 @@ const Dom = (() => {
     function select(id, label, options, chosen, onchange) {
         const list = el('select', {id, onchange: (event) => onchange(event.target.value)},
             options.map(([value, text]) => el('option', {value, selected: String(value) === String(chosen)}, text)));
-        return el('div', {class: 'choice'}, el('label', {for: id}, label), list);
+        return el('div', {class: 'choice'}, el('label', {for: id
+        }, label), list);
     }
 
     // Told to a screen reader.
-    function announce(text) {
-        document.getElementById('announcement').textContent = text;
-    }
+    function announce(text) { document.getElementById('announcement').textContent = text; }
 
     return {el, svg, button, select, announce};
 })();

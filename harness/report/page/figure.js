@@ -2,27 +2,37 @@
 // commands that repeat it.
 const Figure = (() => {
     'use strict';
-    const switched = new Map(); // "figure axis": whether logarithmic, kept while the figure is drawn anew
+    const switched = new Map();  // "figure axis": whether logarithmic, kept while the figure is drawn anew
 
     function axisSwitch(id, name, label, plots) {
         const key = `${id} ${name}`;
-        const button = Dom.button({id: `${id}-log-${name}`, 'aria-pressed': String(plots[0].spec[name].log), onclick: () => {
-            const is = !plots[0].spec[name].log;
-            switched.set(key, is);
-            plots.forEach((plot) => plot.setLog(name, is));
-            button.setAttribute('aria-pressed', String(is));
-        }}, label);
+        const button = Dom.button({
+            id: `${id}-log-${name}`,
+            'aria-pressed': String(plots[0].spec[name].log),
+            onclick: () => {
+                const is = !plots[0].spec[name].log;
+                switched.set(key, is);
+                plots.forEach((plot) => plot.setLog(name, is));
+                button.setAttribute('aria-pressed', String(is));
+            }
+        },
+            label);
         return button;
     }
 
     function idealSwitch(id, plots) {
-        const button = Dom.button({id: `${id}-ideal`, 'aria-pressed': 'false', onclick: () => {
-            plots.forEach((plot) => {
-                plot.ideals = !plot.ideals;
-                plot.refresh();
-            });
-            button.setAttribute('aria-pressed', String(plots[0].ideals));
-        }}, 'Ideal lines');
+        const button = Dom.button({
+            id: `${id}-ideal`,
+            'aria-pressed': 'false',
+            onclick: () => {
+                plots.forEach((plot) => {
+                    plot.ideals = !plot.ideals;
+                    plot.refresh();
+                });
+                button.setAttribute('aria-pressed', String(plots[0].ideals));
+            }
+        },
+            'Ideal lines');
         return button;
     }
 
@@ -32,8 +42,11 @@ const Figure = (() => {
             can('x') ? axisSwitch(figure.id, 'x', 'Log x', plots) : null,
             can('y') ? axisSwitch(figure.id, 'y', 'Log y', plots) : null,
             plots.some((plot) => plot.spec.ideals) ? idealSwitch(figure.id, plots) : null,
-            Dom.button({id: `${figure.id}-png`, onclick: () => Picture.save(figure.file || figure.id, figure.pictureTitle || figure.title,
-                plots, legend)}, 'Save as PNG'));
+            Dom.button({
+                id: `${figure.id}-png`,
+                onclick: () => Picture.save(figure.file || figure.id, figure.pictureTitle || figure.title, plots, legend)
+            },
+                'Save as PNG'));
     }
 
     function details(id, summary, content) {
@@ -45,22 +58,26 @@ const Figure = (() => {
         const made = details(`${figure.id}-numbers`, 'The numbers');
         made.addEventListener('toggle', () => {
             if (made.open && made.childElementCount === 1) {
-                made.append(Table.create(`${figure.id}-table`, figure.title, figure.table.columns, figure.table.rows, figure.table));
+                made.append(
+                    Table.create(`${figure.id}-table`, figure.title, figure.table.columns, figure.table.rows, figure.table));
             }
         });
         return made;
     }
 
     function repeat(figure) {
-        return details(`${figure.id}-repeat`, 'Repeat it', Dom.el('ul', {class: 'commands'}, figure.repeat.map((command) =>
-            Dom.el('li', null, Dom.el('code', null, command),
-                Dom.button({class: 'quiet', onclick: (event) => Clipboard.copy(`${command}\n`, event.target)}, 'Copy')))));
+        return details(`${figure.id}-repeat`, 'Repeat it',
+            Dom.el('ul', {class: 'commands'},
+                figure.repeat.map(
+                    (command) => Dom.el('li', null, Dom.el('code', null, command),
+                        Dom.button({class: 'quiet', onclick: (event) => Clipboard.copy(`${command}\n`, event.target)}, 'Copy')))));
     }
 
     function missing(figure) {
         return Dom.el('div', {class: 'missing'}, Dom.el('p', null, figure.missingTitle || 'Not in the chart'),
             Dom.el('ul', null, figure.missing.slice(0, 8).map((text) => Dom.el('li', null, text)),
-                figure.missing.length > 8 ? Dom.el('li', null, `and ${figure.missing.length - 8} more, in the table of all cells`) : null));
+                figure.missing.length > 8 ? Dom.el('li', null, `and ${figure.missing.length - 8} more, in the table of all cells`)
+                                          : null));
     }
 
     function plotOf(spec, legend) {
@@ -76,7 +93,7 @@ const Figure = (() => {
                 series.set(one.key, {key: one.key, label: one.name || one.label, machine: one.machine || null, style: one.style});
             }
         }));
-        const off = new Set(figure.hidden); // those come last in the legend
+        const off = new Set(figure.hidden);  // those come last in the legend
         const entries = [...series.values()].sort((a, b) => off.has(a.key) - off.has(b.key));
         const legend = Legend.create(figure.legendId || figure.id, entries, off);
         for (const spec of figure.plots) {
@@ -88,30 +105,39 @@ const Figure = (() => {
             }
         }
         const made = figure.plots.map((spec) => plotOf(spec, legend));
-        return {legend, plots: made.map((one) => one.plot), element: Dom.el('div', {class: `plots of-${made.length}`},
-            made.map((one) => one.element))};
+        return {
+            legend,
+            plots: made.map((one) => one.plot),
+            element: Dom.el('div', {class: `plots of-${made.length}`}, made.map((one) => one.element))
+        };
     }
 
     const list = (texts) => (Array.isArray(texts) ? texts : [texts]).filter(Boolean);
 
-    // figure: {id, title, finding, how, head: [elements], choices: [elements], plots: [specifications], hidden, showLegend, missing: [texts],
-    // extra: [elements], table: {columns, rows, sort}, repeat: [commands], file, pictureTitle}
+    // A sentence, or a name and what is said of it.
+    const said = (text) =>
+        (Array.isArray(text) ? Dom.el('p', null, Dom.el('strong', null, text[0]), ` ${text[1]}`) : Dom.el('p', null, text));
+
+    // figure: {id, title, finding: [sentences or [name, words]], how, head: [elements], choices: [elements], plots:
+    // [specifications], hidden, showLegend, missing: [texts], extra: [elements], table: {columns, rows, sort}, repeat: [commands],
+    // file, pictureTitle}
     function create(figure) {
         const drawn = figure.plots && figure.plots.length ? charts(figure) : null;
         const element = Dom.el('section', {class: 'figure', id: figure.id, 'aria-labelledby': `${figure.id}-title`},
             Dom.el('h3', {id: `${figure.id}-title`, tabindex: -1}, figure.title),
-            list(figure.finding).length ? Dom.el('div', {class: 'finding'}, list(figure.finding).map((text) => Dom.el('p', null, text))) : null,
-            figure.how ? Dom.el('p', {class: 'how'}, figure.how) : null,
-            figure.head || null,
+            list(figure.finding).length ? Dom.el('div', {class: 'finding'}, list(figure.finding).map(said)) : null,
+            figure.how ? Dom.el('p', {class: 'how'}, figure.how) : null, figure.head || null,
             Dom.el('div', {class: 'bar'}, figure.choices || [], drawn && figure.showLegend !== false ? drawn.legend.render() : null,
                 drawn ? toolbar(figure, drawn.plots, drawn.legend) : null),
-            drawn ? drawn.element : null,
-            figure.missing && figure.missing.length ? missing(figure) : null,
-            figure.extra || null,
-            figure.table ? numbers(figure) : null,
-            figure.repeat && figure.repeat.length ? repeat(figure) : null);
-        return {element, plots: drawn ? drawn.plots : [], legend: drawn ? drawn.legend : null,
-            shown: figure.showLegend !== false, destroy: () => drawn && drawn.plots.forEach((plot) => plot.destroy())};
+            drawn ? drawn.element : null, figure.missing && figure.missing.length ? missing(figure) : null, figure.extra || null,
+            figure.table ? numbers(figure) : null, figure.repeat && figure.repeat.length ? repeat(figure) : null);
+        return {
+            element,
+            plots: drawn ? drawn.plots : [],
+            legend: drawn ? drawn.legend : null,
+            shown: figure.showLegend !== false,
+            destroy: () => drawn && drawn.plots.forEach((plot) => plot.destroy())
+        };
     }
 
     return {create, details};

@@ -18,10 +18,17 @@
             }
             const pair = Data.paired(cell, other);
             const y = pair ? pair.ratio : other.update.median_ns / cell.update.median_ns;
-            const how = !pair ? 'of the medians: not measured in the same rounds' :
-                `95 % interval ${Format.ratio(pair.low)} to ${Format.ratio(pair.high)}${pair.tie ? ', a tie: it holds 1' : ''}`;
-            return {y, low: pair ? pair.low : null, high: pair ? pair.high : null, hollow: !pair, tie: pair ? pair.tie : null,
-                tell: [`${Format.ratio(y)} as fast as ${Lines.name(base)}`, how]};
+            const how = !pair
+                ? 'of the medians: not measured in the same rounds'
+                : `95 % interval ${Format.ratio(pair.low)} to ${Format.ratio(pair.high)}${pair.tie ? ', a tie: it holds 1' : ''}`;
+            return {
+                y,
+                low: pair ? pair.low : null,
+                high: pair ? pair.high : null,
+                hollow: !pair,
+                tie: pair ? pair.tie : null,
+                tell: [`${Format.ratio(y)} as fast as ${Lines.name(base)}`, how]
+            };
         }, {whiskers: true});
     }
 
@@ -29,17 +36,21 @@
         const points = series.flatMap((one) => one.points.map((point) => ({...point, label: one.label})));
         const best = points.reduce((a, b) => (b.y > a.y ? b : a));
         const worst = points.reduce((a, b) => (b.y < a.y ? b : a));
-        const tell = (point) => `${point.label} at batch ${Format.count(point.x)} is ${Format.digits(point.y)} times as fast`;
-        const most = `${tell(best)} as ${Lines.name(base)}${best === worst ? '' : ', the most here'}.`;
-        return best === worst ? most : [most, `${tell(worst)}, the least.`];
+        const tell = (point, more) => [point.label,
+            `at batch ${Format.count(point.x)} is ${Format.digits(point.y)} times as fast as ${Lines.name(base)}${more}.`];
+        return best === worst ? [tell(best, '')] : [tell(best, ', the most here'), tell(worst, ', the least')];
     }
 
     const COLUMNS = [
-        {title: 'Line', value: (row) => row.label}, {title: 'Batch', number: true, value: (row) => row.x, text: (row) => Format.count(row.x)},
+        {title: 'Line', value: (row) => row.label},
+        {title: 'Batch', number: true, value: (row) => row.x, text: (row) => Format.count(row.x)},
         {title: 'Times as fast', csv: 'ratio', number: true, value: (row) => row.y, text: (row) => Format.ratio(row.y)},
         {title: 'From', csv: 'low', number: true, value: (row) => row.low, text: (row) => Format.ratio(row.low)},
         {title: 'To', csv: 'high', number: true, value: (row) => row.high, text: (row) => Format.ratio(row.high)},
-        {title: 'Paired by round', value: (row) => (row.hollow ? 'no' : row.tie ? 'yes, a tie' : 'yes')},
+        {title: 'Paired by round',
+            value: (row) => (row.hollow ? 'no'
+                    : row.tie           ? 'yes, a tie'
+                                        : 'yes')},
     ];
 
     function build(shared) {
@@ -48,18 +59,31 @@
             return null;
         }
         const base = baseline(lines);
-        const series = lines.filter((line) => line !== base).map((line) => compare(line, base)).filter((one) => one.points.length > 0);
-        const choice = Dom.select('base', 'Baseline', lines.map((line) => [line.key, Lines.name(line)]), base.key, (value) => State.set('base', value));
-        const plots = [{name: 'speed', title: `Times as fast as ${Lines.name(base)}`, x: Lines.batchAxis(lines),
+        const series =
+            lines.filter((line) => line !== base).map((line) => compare(line, base)).filter((one) => one.points.length > 0);
+        const choice = Dom.select(
+            'base', 'Baseline', lines.map((line) => [line.key, Lines.name(line)]), base.key, (value) => State.set('base', value));
+        const plots = [{
+            name: 'speed',
+            title: `Times as fast as ${Lines.name(base)}`,
+            x: Lines.batchAxis(lines),
             y: {log: true, canSwitch: true, format: (value) => `×${Format.countShort(value)}`, title: 'times as fast'},
-            series, levels: [{axis: 'y', value: 1, strong: true, shown: true}]}];
+            series,
+            levels: [{axis: 'y', value: 1, strong: true, shown: true}]
+        }];
         return {
-            id: 'speed', title: 'Speed against a baseline', short: 'Against a baseline', file: `speed ${shared.name}`,
+            id: 'speed',
+            title: 'Speed against a baseline',
+            short: 'Against a baseline',
+            file: `speed ${shared.name}`,
             pictureTitle: `Times as fast as ${Lines.name(base)}: ${shared.name}`,
             finding: series.length ? finding(series, base) : `Nothing else was measured at a batch size of ${Lines.name(base)}.`,
             how: 'Higher is faster; the line at 1 is the baseline. Bars are 95 % intervals of the ratio, paired by round; ' +
                 'hollow points were not measured in the same rounds, and their ratio is that of the medians.',
-            choices: [choice], plots: series.length ? plots : [], hidden: Lines.hidden(lines), legendId: `speed ${shared.index}`,
+            choices: [choice],
+            plots: series.length ? plots : [],
+            hidden: Lines.hidden(lines),
+            legendId: `speed ${shared.index}`,
             table: {columns: COLUMNS, rows: series.flatMap((one) => one.points.map((point) => ({...point, label: one.label})))},
             repeat: Data.commands(Lines.runs(lines)),
         };

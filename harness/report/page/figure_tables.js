@@ -10,7 +10,8 @@
     }
 
     function grid(id, rows, name) {
-        const columns = rows[0].map((title, i) => ({title, number: i > 0, value: (row) => value(row[i] ?? ''), text: (row) => row[i] ?? ''}));
+        const columns =
+            rows[0].map((title, i) => ({title, number: i > 0, value: (row) => value(row[i] ?? ''), text: (row) => row[i] ?? ''}));
         return Table.create(id, name, columns, rows.slice(1));
     }
 
@@ -20,10 +21,13 @@
             return null;
         }
         return {
-            id: 'small-large', title: 'Small against large batch',
-            how: 'The lecture\'s table, each line measured: what the two batch sizes cost, how noisy their gradients are, and what they reach. ' +
+            id: 'small-large',
+            title: 'Small against large batch',
+            how: 'The lecture\'s table, each line measured: what the two batch sizes cost, how noisy their gradients are, and ' +
+                'what they reach. ' +
                 'In the last column the better of the two, where they can be told apart.',
-            extra: blocks.map((block, i) => grid(`small-large-${i}`, block.grid, `${block.grid[0][0]}: small against large`)), repeat: shared.repeat,
+            extra: blocks.map((block, i) => grid(`small-large-${i}`, block.grid, `${block.grid[0][0]}: small against large`)),
+            repeat: shared.repeat,
         };
     }
 
@@ -32,11 +36,16 @@
         if (blocks.length === 0) {
             return null;
         }
-        const content = blocks.map((block, i) => (block.grid ? grid(`printed-${i}`, block.grid, block.grid[0][0]) :
-            Dom.el('p', {class: block.note ? 'note' : 'lead'}, block.note || block.text)));
-        return {id: 'printed', title: 'All that the training printed', short: 'All tables',
+        const content =
+            blocks.map((block, i) => (block.grid ? grid(`printed-${i}`, block.grid, block.grid[0][0])
+                                                 : Dom.el('p', {class: block.note ? 'note' : 'lead'}, block.note || block.text)));
+        return {
+            id: 'printed',
+            title: 'All that the training printed',
+            short: 'All tables',
             how: 'The tables of batchmark train for this record, pairs of settings among them, seed by seed.',
-            extra: [Figure.details('printed-all', 'Show the tables', content)]};
+            extra: [Figure.details('printed-all', 'Show the tables', content)]
+        };
     }
 
     Report.addFigure('accuracy', lecture);

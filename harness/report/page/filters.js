@@ -1,30 +1,59 @@
 // The filters of the whole page: for each property of which there are several, a list of boxes to tick. None ticked: all.
 const Filters = (() => {
     'use strict';
-    const DIMENSIONS = [['machine', 'Machine'], ['backend', 'Backend'], ['device', 'Device'], ['model', 'Model'], ['dataset', 'Data'],
-        ['optimizer', 'Optimizer'], ['batch', 'Batch']];
+    const DIMENSIONS = [
+        ['machine', 'Machine'], ['backend', 'Backend'], ['device', 'Device'], ['model', 'Model'], ['dataset', 'Data'],
+        ['optimizer', 'Optimizer'], ['batch', 'Batch']
+    ];
     const KEYS = DIMENSIONS.map(([key]) => key);
 
     // What an object of each kind is filtered by; what is not known of it is no reason to leave it out.
-    const ofCell = (cell) => ({machine: cell.machine, backend: cell.backend, device: cell.device_name, model: cell.model,
-        dataset: cell.dataset, optimizer: cell.optimizer, batch: cell.batch});
-    const ofTraining = (training) => ({machine: Data.machineOf(training.run), backend: training.backend, device: training.device_name,
-        model: training.model, dataset: training.dataset});
+    const ofCell = (cell) => ({
+        machine: cell.machine,
+        backend: cell.backend,
+        device: cell.device_name,
+        model: cell.model,
+        dataset: cell.dataset,
+        optimizer: cell.optimizer,
+        batch: cell.batch
+    });
+    const ofTraining = (training) => ({
+        machine: Data.machineOf(training.run),
+        backend: training.backend,
+        device: training.device_name,
+        model: training.model,
+        dataset: training.dataset
+    });
     const ofSetting = (setting) => ({optimizer: setting.optimizer, batch: setting.batch});
-    const ofTrend = (trend) => ({machine: trend.host ? trend.host.machine : undefined, backend: trend.backend,
-        device: trend.device_name, model: trend.model, dataset: trend.dataset, optimizer: trend.optimizer, batch: trend.batch});
+    const ofTrend = (trend) => ({
+        machine: trend.host ? trend.host.machine : undefined,
+        backend: trend.backend,
+        device: trend.device_name,
+        model: trend.model,
+        dataset: trend.dataset,
+        optimizer: trend.optimizer,
+        batch: trend.batch
+    });
 
     function ofCompared(comparison, cell) {
         const [model, dataset, optimizer] = String(cell.cell).split(', ');
-        return {machine: Data.machineOf(comparison.run) || undefined, backend: cell.backend, device: cell.device, model, dataset,
-            optimizer, batch: cell.batch};
+        return {
+            machine: Data.machineOf(comparison.run) || undefined,
+            backend: cell.backend,
+            device: cell.device,
+            model,
+            dataset,
+            optimizer,
+            batch: cell.batch
+        };
     }
 
     function everything() {
         return [
-            ...Data.cells.map(ofCell), ...Data.trends.map(ofTrend),
-            ...Data.trainings.flatMap((training) => training.settings.map((setting) =>
-                ({...ofTraining(training), ...ofSetting(setting)}))),
+            ...Data.cells.map(ofCell),
+            ...Data.trends.map(ofTrend),
+            ...Data.trainings.flatMap(
+                (training) => training.settings.map((setting) => ({...ofTraining(training), ...ofSetting(setting)}))),
             ...Data.comparisons.flatMap((comparison) => comparison.cells.map((cell) => ofCompared(comparison, cell))),
         ];
     }
@@ -50,10 +79,11 @@ const Filters = (() => {
 
     // All that the filters let through.
     function view() {
-        const trainings = Data.trainings.filter((training) => accepts(ofTraining(training))).map((training) =>
-            ({...training, settings: training.settings.filter((setting) => accepts(ofSetting(setting)))}));
-        const comparisons = Data.comparisons.map((comparison) =>
-            ({...comparison, cells: comparison.cells.filter((cell) => accepts(ofCompared(comparison, cell)))}));
+        const trainings =
+            Data.trainings.filter((training) => accepts(ofTraining(training)))
+                .map((training) => ({...training, settings: training.settings.filter((setting) => accepts(ofSetting(setting)))}));
+        const comparisons = Data.comparisons.map(
+            (comparison) => ({...comparison, cells: comparison.cells.filter((cell) => accepts(ofCompared(comparison, cell)))}));
         return {
             cells: Data.cells.filter((cell) => accepts(ofCell(cell))),
             trainings: trainings.filter((training) => training.settings.length > 0),
@@ -76,11 +106,15 @@ const Filters = (() => {
     function box(key, value, tell) {
         const name = String(value);
         const text = key === 'batch' ? Format.count(value) : name;
-        const tick = Dom.el('input', {type: 'checkbox', value: name, onchange: () => {
-            const names = State.list(key).filter((other) => other !== name);
-            State.setList(key, tick.checked ? [...names, name] : names);
-            tell();
-        }});
+        const tick = Dom.el('input', {
+            type: 'checkbox',
+            value: name,
+            onchange: () => {
+                const names = State.list(key).filter((other) => other !== name);
+                State.setList(key, tick.checked ? [...names, name] : names);
+                tell();
+            }
+        });
         tick.checked = State.list(key).includes(name);
         return Dom.el('label', {class: 'box'}, tick, Dom.el('span', null, text));
     }
@@ -90,7 +124,8 @@ const Filters = (() => {
         const summary = Dom.el('summary', {id: `filter-${key}`});
         const details = Dom.el('details', {class: 'filter', name: 'filters'}, summary);
         const tell = () => summarize(key, label, summary);
-        details.append(Dom.el('div', {class: 'boxes', role: 'group', 'aria-label': label}, sorted.map((value) => box(key, value, tell))));
+        details.append(
+            Dom.el('div', {class: 'boxes', role: 'group', 'aria-label': label}, sorted.map((value) => box(key, value, tell))));
         tell();
         return details;
     }
@@ -108,11 +143,17 @@ const Filters = (() => {
         const found = collect();
         const several = DIMENSIONS.filter(([key]) => found.get(key).size > 1);
         container.replaceChildren(...several.map(([key, label]) => control(key, label, found.get(key))));
-        container.append(Dom.button({id: 'filters-reset', class: 'quiet', hidden: !isActive(), onclick: () => {
-            State.clear(KEYS);
-            render();
-            document.getElementById(`filter-${several[0][0]}`).focus();
-        }}, 'Clear filters'));
+        container.append(Dom.button({
+            id: 'filters-reset',
+            class: 'quiet',
+            hidden: !isActive(),
+            onclick: () => {
+                State.clear(KEYS);
+                render();
+                document.getElementById(`filter-${several[0][0]}`).focus();
+            }
+        },
+            'Clear filters'));
     }
 
     function start() {

@@ -1,8 +1,8 @@
 // Numbers as the program prints them: three digits and a unit.
 const Format = (() => {
     'use strict';
-    const SPACE = '\u00a0'; // between a number and its unit, which stay on one line
-    const NARROW = '\u202f'; // a narrow space that does not break
+    const SPACE = '\u00a0';   // between a number and its unit, which stay on one line
+    const NARROW = '\u202f';  // a narrow space that does not break
     const TIMES = [[1, 'ns'], [1e3, 'µs'], [1e6, 'ms'], [1e9, 's']];
     const BYTES = [[1, 'B'], [1024, 'KiB'], [1024 ** 2, 'MiB'], [1024 ** 3, 'GiB']];
 
@@ -114,10 +114,29 @@ const Format = (() => {
             return seconds(value);
         }
         const whole = Math.round(value);
-        return whole < 7200 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${Math.floor(whole / 3600)} h ${Math.round(whole % 3600 / 60)} min`;
+        return whole < 7200 ? `${Math.floor(whole / 60)} min ${whole % 60} s`
+                            : `${Math.floor(whole / 3600)} h ${Math.round(whole % 3600 / 60)} min`;
     }
 
     const seconds = (value) => (isNumber(value) ? ns(1e9 * value) : '–');
 
-    return {isNumber, digits, ns, nsShort, bytes, count, countShort, percent, percentShort, percentAxis, accuracy, change, ratio, date, plural, seconds, duration};
+    return {
+        isNumber,
+        digits,
+        ns,
+        nsShort,
+        bytes,
+        count,
+        countShort,
+        percent,
+        percentShort,
+        percentAxis,
+        accuracy,
+        change,
+        ratio,
+        date,
+        plural,
+        seconds,
+        duration
+    };
 })();

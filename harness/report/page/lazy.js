@@ -1,7 +1,7 @@
 // Charts are drawn when they come near the window, and all of them before the page is printed.
 const Lazy = (() => {
     'use strict';
-    const waiting = new Map(); // element: what draws it
+    const waiting = new Map();  // element: what draws it
 
     function draw(element) {
         const how = waiting.get(element);
@@ -12,8 +12,8 @@ const Lazy = (() => {
         }
     }
 
-    const observer = new IntersectionObserver((entries) =>
-        entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)), {rootMargin: '300px'});
+    const observer = new IntersectionObserver(
+        (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)), {rootMargin: '300px'});
 
     function watch(element, how) {
         waiting.set(element, how);

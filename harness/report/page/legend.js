@@ -3,13 +3,20 @@
 const Legend = (() => {
     'use strict';
     const MANY = 6;
-    const hiddenOf = new Map(); // by figure, kept while it is drawn anew
+    const hiddenOf = new Map();  // by figure, kept while it is drawn anew
 
     function swatch(style) {
-        const line = Dom.svg('line', {x1: 1, x2: 31, y1: 8, y2: 8, stroke: style.colour, 'stroke-width': 2,
-            'stroke-dasharray': style.dash.join(' ') || null});
-        const point = Dom.svg('path', {d: Marker.PATHS[style.marker], transform: 'translate(16 8)', fill: style.colour,
-            stroke: style.colour});
+        const line = Dom.svg('line', {
+            x1: 1,
+            x2: 31,
+            y1: 8,
+            y2: 8,
+            stroke: style.colour,
+            'stroke-width': 2,
+            'stroke-dasharray': style.dash.join(' ') || null
+        });
+        const point = Dom.svg(
+            'path', {d: Marker.PATHS[style.marker], transform: 'translate(16 8)', fill: style.colour, stroke: style.colour});
         return Dom.svg('svg', {class: 'swatch', width: 32, height: 16, viewBox: '0 0 32 16', 'aria-hidden': 'true'}, line, point);
     }
 
@@ -41,17 +48,24 @@ const Legend = (() => {
         }
 
         function button(entry) {
-            const made = Dom.button({class: 'entry', 'aria-pressed': String(!off.has(entry.key)), onclick: () => toggle(entry.key),
-                onmouseenter: () => heat(entry.key), onmouseleave: () => heat(null),
-                onfocus: (event) => event.target.matches(':focus-visible') && heat(entry.key), onblur: () => heat(null)},
-            swatch(entry.style()), Dom.el('span', null, entry.label));
+            const made = Dom.button({
+                class: 'entry',
+                'aria-pressed': String(!off.has(entry.key)),
+                onclick: () => toggle(entry.key),
+                onmouseenter: () => heat(entry.key),
+                onmouseleave: () => heat(null),
+                onfocus: (event) => event.target.matches(':focus-visible') && heat(entry.key),
+                onblur: () => heat(null)
+            },
+                swatch(entry.style()), Dom.el('span', null, entry.label));
             buttons.set(entry.key, made);
             return made;
         }
 
         function group(machine, members) {
             const name = machine === null ? null : Dom.el('span', {class: 'legend-machine'}, machine);
-            return Dom.el('div', {class: 'legend-group', role: 'group', 'aria-label': machine || 'Lines'}, name, members.map(button));
+            return Dom.el(
+                'div', {class: 'legend-group', role: 'group', 'aria-label': machine || 'Lines'}, name, members.map(button));
         }
 
         function all(is) {
@@ -61,11 +75,12 @@ const Legend = (() => {
 
         legend.render = () => {
             const machines = [...new Set(entries.map((entry) => entry.machine))];
-            const groups = machines.map((machine) =>
-                group(machines.length > 1 ? machine : null, entries.filter((entry) => entry.machine === machine)));
-            const both = entries.length <= MANY ? null : Dom.el('div', {class: 'legend-group'},
-                Dom.button({class: 'quiet', onclick: () => all(true)}, 'Show all'),
-                Dom.button({class: 'quiet', onclick: () => all(false)}, 'Hide all'));
+            const groups = machines.map(
+                (machine) => group(machines.length > 1 ? machine : null, entries.filter((entry) => entry.machine === machine)));
+            const both = entries.length <= MANY
+                ? null
+                : Dom.el('div', {class: 'legend-group'}, Dom.button({class: 'quiet', onclick: () => all(true)}, 'Show all'),
+                      Dom.button({class: 'quiet', onclick: () => all(false)}, 'Hide all'));
             return Dom.el('div', {class: entries.length > 12 ? 'legend long' : 'legend', role: 'group', 'aria-label': 'Legend'},
                 groups, both);
         };

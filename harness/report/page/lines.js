@@ -4,24 +4,30 @@ const Lines = (() => {
     const MANY = 12;
     const SHOWN = 8;
 
-    const style = (line) => () => ({colour: Palette.colour(line.index), marker: Palette.marker(line.index), dash: Palette.dash(line.kind)});
+    const style = (line) => () =>
+        ({colour: Palette.colour(line.index), marker: Palette.marker(line.index), dash: Palette.dash(line.kind)});
 
     // "avx2, 2 threads", and where there are several machines "avx2, 2 threads on alpha".
-    const name = (line) => (Data.machines.length > 1 ? `${line.label} on ${line.machine}` : line.label);
+    const name = (line) => (Data.severalMachines ? `${line.label} on ${line.machine}` : line.label);
 
     // value(cell) → {y, low, high, hollow, tell} or null
     function series(line, value, more) {
-        const points = line.cells.map((cell) => {
-            const found = value(cell);
-            return found && Format.isNumber(found.y) ? {x: cell.batch, ...found, tell: [`batch ${batch(cell)}`, ...found.tell]} : null;
-        }).filter((point) => point !== null);
+        const points = line.cells
+                           .map((cell) => {
+                               const found = value(cell);
+                               return found && Format.isNumber(found.y)
+                                   ? {x: cell.batch, ...found, tell: [`batch ${batch(cell)}`, ...found.tell]}
+                                   : null;
+                           })
+                           .filter((point) => point !== null);
         return {key: line.key, label: name(line), name: line.label, machine: line.machine, style: style(line), points, ...more};
     }
 
     const batch = (cell) => (cell.full ? `full (${Format.count(cell.batch)})` : Format.count(cell.batch));
     const timed = (line) => line.cells.filter(Data.isTimed);
     const batches = (lines) => [...new Set(lines.flatMap((line) => line.cells.map((cell) => cell.batch)))].sort((a, b) => a - b);
-    const batchAxis = (lines) => ({title: 'batch size', log: true, canSwitch: true, format: Format.countShort, values: batches(lines), room: 34});
+    const batchAxis = (lines) =>
+        ({title: 'batch size', log: true, canSwitch: true, format: Format.countShort, values: batches(lines), room: 34});
 
     // Images a second at the batch where they are most.
     const rate = (line) => Math.max(0, ...timed(line).map((cell) => 1e9 * cell.batch / cell.update.median_ns));
@@ -33,7 +39,7 @@ const Lines = (() => {
         return sorted.length > MANY ? sorted.slice(SHOWN).map((line) => line.key) : [];
     }
 
-    // "avx2: an update at batch 100 costs 3.1 times one at batch 1, for 100 times the images; knee at 38."
+    // "avx2", "an update at batch 100 costs 3.1 times one at batch 1, for 100 times the images; knee at 38."
     function growth(line) {
         const cells = timed(line);
         if (cells.length < 2) {
@@ -45,10 +51,13 @@ const Lines = (() => {
             return off(cell) < off(best) ? cell : best;
         });
         const times = Format.digits(far.update.median_ns / first.update.median_ns);
-        const knee = line.knee === null ? `no knee up to batch ${batch(cells[cells.length - 1])}` :
-            `knee at ${Format.count(Math.round(line.knee))}`;
-        return `${name(line)}: an update at batch ${batch(far)} costs ${times} times one at batch ${batch(first)}, ` +
-            `for ${Format.digits(far.batch / first.batch)} times the images; ${knee}.`;
+        const knee = line.knee === null ? `no knee up to batch ${batch(cells[cells.length - 1])}`
+                                        : `knee at ${Format.count(Math.round(line.knee))}`;
+        return [
+            name(line),
+            `an update at batch ${batch(far)} costs ${times} times one at batch ${batch(first)}, ` +
+                `for ${Format.digits(far.batch / first.batch)} times the images; ${knee}.`
+        ];
     }
 
     // Why a cell is not in a chart: "avx2 at batch 1000: WRONG, ...".
@@ -60,17 +69,45 @@ const Lines = (() => {
     // Of a line with many such cells one entry a status.
     function absencesOf(line) {
         const found = new Map();
-        line.cells.filter((cell) => !Data.isTimed(cell)).forEach((cell) => found.set(cell.status, [...(found.get(cell.status) || []), cell]));
-        return [...found.values()].flatMap((cells) => (cells.length < 4 ? cells.map((cell) => absence(line, cell)) :
-            [`${name(line)} at batches ${cells.map((cell) => Format.count(cell.batch)).join(', ')}: ${cells[0].status}, the first: ${cells[0].reason}`]));
+        line.cells.filter((cell) => !Data.isTimed(cell)).forEach((cell) => found.set(cell.status, [
+            ...(found.get(cell.status) || []), cell
+        ]));
+        return [...found.values()].flatMap((cells) => (cells.length < 4 ? cells.map((cell) => absence(line, cell)) : [
+            `${name(line)} at batches ${cells.map((cell) => Format.count(cell.batch)).join(', ')}: ${cells[0].status}, the first: ${
+                cells[0].reason}`
+        ]));
     }
 
     const absences = (lines) => lines.flatMap(absencesOf);
-    const wrong = (lines) => lines.flatMap((line) => line.cells.filter((cell) => cell.status === 'wrong')
-        .map((cell) => ({key: line.key, label: name(line), name: line.label, machine: line.machine, x: cell.batch, style: style(line)})));
+    const wrong = (lines) => lines.flatMap((line) => line.cells.filter((cell) => cell.status === 'wrong').map((cell) => ({
+        key: line.key,
+        label: name(line),
+        name: line.label,
+        machine: line.machine,
+        x: cell.batch,
+        style: style(line)
+    })));
     const kinds = (lines) => [...new Set(lines.map((line) => line.kind))].map((kind) => Palette.KINDS[kind]).filter(Boolean);
     const runs = (lines) => lines.flatMap((line) => line.cells.map((cell) => cell.run));
     const rows = (lines) => lines.flatMap((line) => line.cells.map((cell) => ({line, cell})));
 
-    return {style, name, series, batch, timed, batches, batchAxis, rate, byRate, hidden, growth, absence, absences, wrong, kinds, runs, rows};
+    return {
+        style,
+        name,
+        series,
+        batch,
+        timed,
+        batches,
+        batchAxis,
+        rate,
+        byRate,
+        hidden,
+        growth,
+        absence,
+        absences,
+        wrong,
+        kinds,
+        runs,
+        rows
+    };
 })();

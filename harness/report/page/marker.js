@@ -1,7 +1,8 @@
 // The shapes of points, the same path on a canvas, in a legend and in a saved picture. Each can be filled or hollow.
 const Marker = (() => {
     'use strict';
-    const PATHS = [ // within -5 .. 5
+    const PATHS = [
+        // within -5 .. 5
         'M4.5 0A4.5 4.5 0 1 1 -4.5 0A4.5 4.5 0 1 1 4.5 0Z',
         'M-4 -4H4V4H-4Z',
         'M0 -5L5 4H-5Z',

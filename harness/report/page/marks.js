@@ -3,8 +3,8 @@ const Marks = (() => {
     'use strict';
     const FONT = 11;
 
-    const visible = (chart) => chart.$spec.series.map((series, index) => ({series, index}))
-        .filter(({index}) => chart.isDatasetVisible(index));
+    const visible = (chart) =>
+        chart.$spec.series.map((series, index) => ({series, index})).filter(({index}) => chart.isDatasetVisible(index));
     const opacity = (chart, key) => (chart.$legend.hot !== null && chart.$legend.hot !== key ? 0.15 : 1);
 
     // Inside a logarithmic axis nothing is 0 or less.
@@ -67,7 +67,7 @@ const Marks = (() => {
         context.font = `${FONT}px ${Chart.defaults.font.family}`;
         for (const line of chart.$ideals ? chart.$spec.ideals : []) {
             context.beginPath();
-            for (let i = 0; i <= 40; i++) { // a straight line in numbers is a curve on half a logarithmic grid
+            for (let i = 0; i <= 40; i++) {  // a straight line in numbers is a curve on half a logarithmic grid
                 const value = x.min * (x.max / x.min) ** (i / 40);
                 context.lineTo(pixel(x, value), pixel(y, line.at(value)));
             }
@@ -106,7 +106,8 @@ const Marks = (() => {
 
     // Where points stand, no text shall.
     function obstacles(chart, seen) {
-        return seen.flatMap(({index}) => chart.getDatasetMeta(index).data.map(({x, y}) => ({x0: x - 5, x1: x + 5, y0: y - 5, y1: y + 5})));
+        return seen.flatMap(
+            ({index}) => chart.getDatasetMeta(index).data.map(({x, y}) => ({x0: x - 5, x1: x + 5, y0: y - 5, y1: y + 5})));
     }
 
     // Text that stays readable on lines.
@@ -122,7 +123,8 @@ const Marks = (() => {
     function place(chart, context, text, x, y) {
         const {left, right, top, bottom} = chart.chartArea;
         const width = context.measureText(text).width;
-        const tries = [[8, -9], [-8 - width, -9], [8, 18], [-8 - width, 18], [-width / 2, -16], [-width / 2, 26], [14, 4], [-14 - width, 4]];
+        const tries =
+            [[8, -9], [-8 - width, -9], [8, 18], [-8 - width, 18], [-width / 2, -16], [-width / 2, 26], [14, 4], [-14 - width, 4]];
         for (const [dx, dy] of tries) {
             const box = {x0: x + dx, x1: x + dx + width, y0: y + dy - FONT, y1: y + dy + 2};
             const inside = box.x0 > left && box.x1 < right && box.y0 > top && box.y1 < bottom;
@@ -208,7 +210,9 @@ const Marks = (() => {
         clipped(chart, (context) => {
             levels(chart, context);
             ideals(chart, context);
-            visible(chart).filter(({series}) => series.band).forEach(({series}) => band(chart, context, series));
+            visible(chart)
+                .filter(({series}) => series.band === true || (series.band && chart.$legend.hot === series.key))
+                .forEach(({series}) => band(chart, context, series));
         });
     }
 
@@ -217,9 +221,11 @@ const Marks = (() => {
         const context = chart.ctx;
         chart.$boxes = obstacles(chart, seen);
         context.save();
-        clipped(chart, () => seen.filter(({series}) => series.whiskers).forEach(({series}) => series.points
-            .filter((point) => Format.isNumber(point.low) && Format.isNumber(point.high))
-            .forEach((point) => whisker(chart, context, series, point))));
+        clipped(chart,
+            () => seen.filter(({series}) => series.whiskers)
+                      .forEach(
+                          ({series}) => series.points.filter((point) => Format.isNumber(point.low) && Format.isNumber(point.high))
+                                            .forEach((point) => whisker(chart, context, series, point))));
         context.save();
         const {left, top, right, bottom} = chart.chartArea;
         context.beginPath();

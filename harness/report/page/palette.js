@@ -10,8 +10,15 @@ const Palette = (() => {
     const KINDS = {processor: 'processor: solid line', device: 'GPU or other device: dashes', software: 'software device: dots'};
     // Colour and marker.
     const VERDICTS = {
-        REGRESSION: [5, 2], WRONG: [5, 4], CRASHED: [5, 6], TIMEOUT: [5, 6], LOST: [5, 1], REFUSED: [5, 1], ERROR: [5, 6],
-        INCONCLUSIVE: [1, 3], IMPROVEMENT: [0, 5],
+        REGRESSION: [5, 2],
+        WRONG: [5, 4],
+        CRASHED: [5, 6],
+        TIMEOUT: [5, 6],
+        LOST: [5, 1],
+        REFUSED: [5, 1],
+        ERROR: [5, 6],
+        INCONCLUSIVE: [1, 3],
+        IMPROVEMENT: [0, 5],
     };
 
     const colours = () => COLOURS[Theme.isDark() ? 'dark' : 'light'];

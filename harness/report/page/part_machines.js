@@ -15,8 +15,10 @@
         return into;
     }
 
-    const tell = (key, value) => (value === null ? '–' : Array.isArray(value) ? value.map((one) => (typeof one === 'object' ? JSON.stringify(one) : one)).join(' ') :
-        key === 'memory_bytes' ? Format.bytes(value) : String(value));
+    const tell = (key, value) => (value === null ? '–'
+            : Array.isArray(value)   ? value.map((one) => (typeof one === 'object' ? JSON.stringify(one) : one)).join(' ')
+            : key === 'memory_bytes' ? Format.bytes(value)
+                                     : String(value));
 
     // The load is of the moment, not of the machine.
     function properties(run) {
@@ -52,35 +54,68 @@
         const differ = (row) => new Set(row.values).size > 1;
         const only = machines.length > 1 && State.get('environment') !== 'all';
         const rows = only ? all.filter(differ) : all;
-        const shown = [{title: 'Property', value: (row) => row.name},
-            ...(machines.length > 1 ? [{title: 'Differs', value: (row) => (differ(row) ? 'yes' : 'no'), text: (row) => (differ(row) ? '≠' : '=')}] : []),
-            ...titles.map((title, i) => ({title, wide: true, value: (row) => row.values[i]}))];
+        const shown = [
+            {title: 'Property', value: (row) => row.name},
+            ...(machines.length > 1
+                    ? [{title: 'Differs', value: (row) => (differ(row) ? 'yes' : 'no'), text: (row) => (differ(row) ? '≠' : '=')}]
+                    : []),
+            ...titles.map((title, i) => ({title, wide: true, value: (row) => row.values[i]}))
+        ];
         return {
-            id: 'environment', title: machines.length > 1 ? 'Environment, and what differs' : 'Environment', short: 'Environment',
-            finding: machines.length > 1 ? `${all.filter(differ).length} of ${all.length} properties differ between ${Format.plural(machines.length, 'environment')}.` : null,
-            choices: machines.length > 1 ? [Dom.button({id: 'environment-only', class: 'single', 'aria-pressed': String(only),
-                onclick: () => State.set('environment', only ? 'all' : null)}, 'Only what differs')] : [],
+            id: 'environment',
+            title: machines.length > 1 ? 'Environment, and what differs' : 'Environment',
+            short: 'Environment',
+            finding: machines.length > 1 ? `${all.filter(differ).length} of ${all.length} properties differ between ${
+                                               Format.plural(machines.length, 'environment')}.`
+                                         : null,
+            choices: machines.length > 1 ? [Dom.button({
+                id: 'environment-only',
+                class: 'single',
+                'aria-pressed': String(only),
+                onclick: () => State.set('environment', only ? 'all' : null)
+            },
+                                               'Only what differs')]
+                                         : [],
             extra: [Table.create('environment-table', 'Environment', shown, rows)],
         };
     }
 
-    const RECORDS = [{title: 'Record', value: (run) => run.file}, {title: 'Machine', value: (run) => run.machine}, {title: 'Kind', value: (run) => run.command_name},
+    const RECORDS = [
+        {title: 'Record', value: (run) => run.file}, {title: 'Machine', value: (run) => run.machine},
+        {title: 'Kind', value: (run) => run.command_name},
         {title: 'Started (UTC)', csv: 'started', value: (run) => run.started, text: (run) => Format.date(run.started)},
         {title: 'Took', csv: 'seconds', number: true, value: (run) => run.seconds, text: (run) => Format.duration(run.seconds)},
         {title: 'Exit', number: true, value: (run) => run.exit}, {title: 'Seed', number: true, value: (run) => run.seed},
-        {title: 'Revision', value: (run) => run.revision},
-        {title: 'State', value: (run) => [run.finished ? '' : 'unfinished', run.torn ? 'last line cut off' : '', run.in_process ? 'in process' : '',
-            run.resumed ? 'resumed' : ''].filter(Boolean).join(', ') || 'complete'},
-        {title: 'Load', value: (run) => (run.host && Array.isArray(run.host.load) ? run.host.load[0] : null), number: true,
-            text: (run) => (run.host && Array.isArray(run.host.load) ? Format.digits(run.host.load[0]) : '–')},
-        {title: 'Left out', wide: true, value: (run) => run.left_out || ''}, {title: 'Command', code: true, value: (run) => run.command || ''}];
+        {title: 'Revision', value: (run) => run.revision}, {
+            title: 'State',
+            value: (run) => [Data.isUnfinished(run) ? 'unfinished' : '', run.torn ? 'last line cut off' : '',
+                                run.in_process ? 'in process' : '', run.resumed ? 'resumed' : '']
+                                .filter(Boolean)
+                                .join(', ') ||
+                'complete'
+        },
+        {
+            title: 'Load',
+            value: (run) => (run.host && Array.isArray(run.host.load) ? run.host.load[0] : null),
+            number: true,
+            text: (run) => (run.host && Array.isArray(run.host.load) ? Format.digits(run.host.load[0]) : '–')
+        },
+        {title: 'Left out', wide: true, value: (run) => run.left_out || ''},
+        {title: 'Command', code: true, value: (run) => run.command || ''}
+    ];
 
     function records() {
         const files = Data.runs.map((run) => run.file);
         const page = `batchmark report ${files.length > 6 ? 'FILES...' : files.join(' ')} -o page.html`;
-        return {id: 'records', title: 'Records and commands', short: 'Records',
-            how: 'The command of a record measures it anew; each figure above names its own. The last command makes this page of the records.',
-            extra: [Table.create('records-table', 'Records', RECORDS, Data.runs)], repeat: [...new Set([...Data.commands(Data.runs.map((_, i) => i)), page])]};
+        return {
+            id: 'records',
+            title: 'Records and commands',
+            short: 'Records',
+            how: 'The command of a record measures it anew; each figure above names its own. The last command makes this page ' +
+                'of the records.',
+            extra: [Table.create('records-table', 'Records', RECORDS, Data.runs)],
+            repeat: [...new Set([...Data.commands(Data.runs.map((_, i) => i)), page])]
+        };
     }
 
     // A plugin says of itself what its tuner chose for each cell: told once, with all the values that differ.
@@ -94,7 +129,8 @@
     }
 
     // A tuner may have hundreds of choices: they open when they are asked for.
-    const folded = (text) => (text.length < 240 ? text : Dom.el('details', null, Dom.el('summary', null, `${text.slice(0, 160)}…`), text));
+    const folded = (text) =>
+        (text.length < 240 ? text : Dom.el('details', null, Dom.el('summary', null, `${text.slice(0, 160)}…`), text));
 
     function files() {
         const found = new Map();
@@ -105,12 +141,21 @@
         return [...found.values()];
     }
 
-    const PLUGINS = [{title: 'Plugin', value: (plugin) => plugin.name}, {title: 'Version', value: (plugin) => plugin.version},
-        {title: 'SHA-256', value: (plugin) => plugin.sha256, text: (plugin) => (plugin.sha256 ? `${plugin.sha256.slice(0, 12)}…` : '–')},
-        {title: 'What ran', wide: true, value: (plugin) => describe(plugin.texts), node: (plugin) => folded(describe(plugin.texts))}];
+    const PLUGINS = [
+        {title: 'Plugin', value: (plugin) => plugin.name}, {title: 'Version', value: (plugin) => plugin.version}, {
+            title: 'SHA-256',
+            value: (plugin) => plugin.sha256,
+            text: (plugin) => (plugin.sha256 ? `${plugin.sha256.slice(0, 12)}…` : '–')
+        },
+        {title: 'What ran', wide: true, value: (plugin) => describe(plugin.texts), node: (plugin) => folded(describe(plugin.texts))}
+    ];
 
-    const plugins = () => (Data.plugins.length === 0 ? null : {id: 'plugins', title: 'Plugins',
-        how: 'What each plugin says of itself: instruction set, tiles, what its tuner chose.', extra: [Table.create('plugins-table', 'Plugins', PLUGINS, files())]});
+    const plugins = () => (Data.plugins.length === 0 ? null : {
+        id: 'plugins',
+        title: 'Plugins',
+        how: 'What each plugin says of itself: instruction set, tiles, what its tuner chose.',
+        extra: [Table.create('plugins-table', 'Plugins', PLUGINS, files())]
+    });
 
     Report.addPart({id: 'machines', title: 'Machines and records', prepare: () => ({})});
     [environment, records, plugins].forEach((build) => Report.addFigure('machines', build));

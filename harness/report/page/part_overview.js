@@ -19,25 +19,40 @@
         return Dom.el('dl', {class: 'tiles'},
             tile(Data.machines.length === 1 ? 'machine' : 'machines', Format.count(Data.machines.length),
                 Data.machines.length === 1 ? Data.machines[0] : Format.plural(Data.runs.length, 'record')),
-            view.cells.length ? tile(timed === 1 ? 'cell timed' : 'cells timed', Format.count(timed), tally(view.cells) || 'none missing') : null,
+            view.cells.length
+                ? tile(timed === 1 ? 'cell timed' : 'cells timed', Format.count(timed), tally(view.cells) || 'none missing')
+                : null,
             settings.length ? tile('training settings', Format.count(settings.length),
-                Format.plural(settings.reduce((sum, one) => sum + one.tried, 0), 'training')) : null,
+                                  Format.plural(settings.reduce((sum, one) => sum + one.tried, 0), 'training'))
+                            : null,
             compared.length ? tile('cells compared', Format.count(compared.length), Verdicts.summary(compared)) : null,
             view.trends.length ? tile(view.trends.length === 1 ? 'trend' : 'trends', Format.count(view.trends.length),
-                Format.plural(view.trends.reduce((sum, one) => sum + one.changes.length, 0), 'lasting change')) : null);
+                                     Format.plural(view.trends.reduce((sum, one) => sum + one.changes.length, 0), 'lasting change'))
+                               : null);
     }
 
     function failures(view) {
-        const cells = view.cells.filter((cell) => BAD.includes(cell.status)).map((cell) =>
-            [cell.status === 'wrong' ? 'WRONG' : cell.status.toUpperCase(),
-                `${cell.row}${Data.machines.length > 1 ? ` on ${cell.machine}` : ''}, batch ${Format.count(cell.batch)}` +
-                `${cell.reason ? `: ${cell.reason}` : ''}`, 'time']);
-        const compared = view.comparisons.flatMap((comparison) => comparison.cells).filter((cell) => Verdicts.isBad(cell.verdict)).map((cell) =>
-            [cell.verdict, `${cell.backend}, ${cell.cell}${Format.isNumber(cell.ratio) ? `: ${Format.change(cell.ratio)}` : ''}`, 'regression']);
-        const records = Data.runs.flatMap((run) => [
-            run.finished ? null : ['UNFINISHED', `${run.file} has no end: what it holds so far is shown`, 'machines'],
-            run.torn ? ['TORN', `${run.file}: its last line was cut off and is left out`, 'machines'] : null,
-            run.in_process ? ['IN PROCESS', `${run.file} was measured with --in-process: not to be compared`, 'machines'] : null,
+        const cells =
+            view.cells.filter((cell) => BAD.includes(cell.status))
+                .map((cell) => [cell.status === 'wrong' ? 'WRONG' : cell.status.toUpperCase(),
+                         `${cell.row}${Data.severalMachines ? ` on ${cell.machine}` : ''}, batch ${Format.count(cell.batch)}` +
+                             `${cell.reason ? `: ${cell.reason}` : ''}`,
+                         'time']);
+        const compared =
+            view.comparisons.flatMap((comparison) => comparison.cells)
+                .filter((cell) => Verdicts.isBad(cell.verdict))
+                .map((cell) => [cell.verdict,
+                         `${cell.backend}, ${cell.cell}${Format.isNumber(cell.ratio) ? `: ${Format.change(cell.ratio)}` : ''}`,
+                         'regression']);
+        const records =
+            Data.runs
+                .flatMap((run) => [!Data.isUnfinished(run)
+                                 ? null
+                                 : ['UNFINISHED', `${run.file} has no end: what it holds so far is shown`, 'machines'],
+                             run.torn ? ['TORN', `${run.file}: its last line was cut off and is left out`, 'machines'] : null,
+                             run.in_process
+                                 ? ['IN PROCESS', `${run.file} was measured with --in-process: not to be compared`, 'machines']
+                                 : null,
         ]).filter((one) => one !== null);
         return [...compared, ...cells, ...records];
     }
@@ -53,17 +68,18 @@
     }
 
     function mostAccurate(view) {
-        const all = view.trainings.flatMap((training) => training.settings.filter((one) => one.final.test)
-            .map((setting) => ({training, setting})));
+        const all = view.trainings.flatMap(
+            (training) => training.settings.filter((one) => one.final.test).map((setting) => ({training, setting})));
         const best = all.sort((a, b) => b.setting.final.test.mean - a.setting.final.test.mean)[0];
         return best ? `Highest test accuracy: ${best.setting.optimizer}, batch ${Format.count(best.setting.batch)}, ` +
-            `${Format.accuracy(best.setting.final.test)} (${best.training.model}, ${best.training.dataset}).` : null;
+                `${Format.accuracy(best.setting.final.test)} (${best.training.model}, ${best.training.dataset}).`
+                    : null;
     }
 
     function body(view) {
         const found = failures(view);
-        const shown = found.slice(0, 10).map(([word, text, part]) => Dom.el('li', null, Dom.el('strong', {class: 'word'}, word), ' ', text, ' ',
-            Contents.link(part, 'see')));
+        const shown = found.slice(0, 10).map(([word, text, part]) => Dom.el('li', null, Dom.el('strong', {class: 'word'}, word),
+                                                 ' ', text, ' ', Contents.link(part, 'see')));
         const more = found.length > 10 ? [Dom.el('li', null, `and ${Format.count(found.length - 10)} more`)] : [];
         const good = [fastest(view), mostAccurate(view)].filter(Boolean);
         return Dom.el('div', null, tiles(view), found.length ? Dom.el('ul', {class: 'failures'}, shown, more) : null,

@@ -4,13 +4,17 @@
     const DAY = 86400000;
 
     const machine = (trend) => (trend.host && trend.host.machine) || '';
-    const name = (trend) => [trend.label, trend.model, trend.dataset, trend.optimizer, `batch ${trend.batch}`, Format.plural(trend.threads || 1, 'thread'),
-        trend.precision, ...(trend.settings || []).map((one) => `${one.key}=${one.value}`)].filter(Boolean).join(', ');
+    const name = (trend) => [trend.label, trend.model, trend.dataset, trend.optimizer, `batch ${trend.batch}`,
+        Format.plural(trend.threads || 1, 'thread'), trend.precision,
+        ...(trend.settings || []).map((one) => `${one.key}=${one.value}`)]
+                                .filter(Boolean)
+                                .join(', ');
     const last = (trend) => trend.changes[trend.changes.length - 1];
     const whole = (trend) => (trend.points.length ? trend.points[trend.points.length - 1][2] / trend.points[0][2] : null);
 
     // That with the largest lasting change, then the longest.
-    const weight = (trend) => Math.max(0, ...trend.changes.map((change) => Math.abs(Math.log(change.ratio)))) + trend.points.length * 1e-9;
+    const weight = (trend) =>
+        Math.max(0, ...trend.changes.map((change) => Math.abs(Math.log(change.ratio)))) + trend.points.length * 1e-9;
 
     function prepare(view) {
         const trends = view.trends.filter((trend) => trend.points.length > 0);
@@ -24,13 +28,27 @@
 
     function series(trend) {
         const style = () => ({colour: Palette.colour(0), marker: Palette.marker(0), dash: []});
-        return [{key: 'trend', label: name(trend), style, points: trend.points.map(([started, revision, ns]) => ({x: Date.parse(started), y: ns, low: null, high: null,
-            size: trend.points.length > 60 ? 0.5 : 0.7, tell: [Format.ns(ns), `${Format.date(started)}, ${revision}`]}))}];
+        return [{
+            key: 'trend',
+            label: name(trend),
+            style,
+            points: trend.points.map(([started, revision, ns]) => ({
+                x: Date.parse(started),
+                y: ns,
+                low: null,
+                high: null,
+                size: trend.points.length > 60 ? 0.5 : 0.7,
+                tell: [Format.ns(ns), `${Format.date(started)}, ${revision}`]
+            }))
+        }];
     }
 
     function marks(trend) {
-        return {levels: trend.changes.map((change) => ({axis: 'x', value: Date.parse(change.started)})),
-            notes: trend.changes.map((change) => ({x: Date.parse(change.started), text: `${Format.change(change.ratio)} ${change.upto || ''}`}))};
+        return {
+            levels: trend.changes.map((change) => ({axis: 'x', value: Date.parse(change.started)})),
+            notes: trend.changes.map(
+                (change) => ({x: Date.parse(change.started), text: `${Format.change(change.ratio)} ${change.upto || ''}`}))
+        };
     }
 
     function days(trend) {
@@ -43,22 +61,48 @@
             return Array.from({length: steps + 1}, (_, i) => from + (steps ? i / steps : 0) * (to - from));
         };
         const text = (value) => new Date(value).toISOString();
-        return {title: short ? `time of the run on ${text(from).slice(0, 10)}, UTC` : 'day of the run', log: false, min: from - air, max: to + air, fixed,
-            format: (value) => (short ? text(value).slice(11, 16) : text(value).slice(0, 10))};
+        return {
+            title: short ? `time of the run on ${text(from).slice(0, 10)}, UTC` : 'day of the run',
+            log: false,
+            min: from - air,
+            max: to + air,
+            fixed,
+            format: (value) => (short ? text(value).slice(11, 16) : text(value).slice(0, 10))
+        };
     }
 
     function change(trend) {
         const of = last(trend);
-        return of ? `${Format.change(of.ratio)} (${Format.change(of.low)} to ${Format.change(of.high)}) between ${of.after} and ${of.upto}` : 'no lasting change';
+        return of ? `${Format.change(of.ratio)} (${Format.change(of.low)} to ${Format.change(of.high)}) between ${of.after} and ${
+                        of.upto}`
+                  : 'no lasting change';
     }
 
-    const COLUMNS = (shared) => [{title: 'Cell', value: name}, {title: 'Chart', csv: 'trend', value: shared.index, node: (trend) => Dom.button({class: 'quiet', 'aria-label': `Show the trend of ${name(trend)}`,
-            onclick: () => State.set('trend', shared.index(trend))}, 'Show')},
-        {title: 'Machine', value: machine},
-        {title: 'Runs', number: true, value: (trend) => trend.points.length},
-        {title: 'First', csv: 'first_ns', number: true, value: (trend) => trend.points[0][2], text: (trend) => Format.ns(trend.points[0][2])},
-        {title: 'Last', csv: 'last_ns', number: true, value: (trend) => trend.points[trend.points.length - 1][2],
-            text: (trend) => Format.ns(trend.points[trend.points.length - 1][2])},
+    const COLUMNS = (shared) => [{title: 'Cell', value: name}, {
+        title: 'Chart',
+        csv: 'trend',
+        value: shared.index,
+        node: (trend) => Dom.button({
+            class: 'quiet',
+            'aria-label': `Show the trend of ${name(trend)}`,
+            onclick: () => State.set('trend', shared.index(trend))
+        },
+            'Show')
+    },
+        {title: 'Machine', value: machine}, {title: 'Runs', number: true, value: (trend) => trend.points.length}, {
+            title: 'First',
+            csv: 'first_ns',
+            number: true,
+            value: (trend) => trend.points[0][2],
+            text: (trend) => Format.ns(trend.points[0][2])
+        },
+        {
+            title: 'Last',
+            csv: 'last_ns',
+            number: true,
+            value: (trend) => trend.points[trend.points.length - 1][2],
+            text: (trend) => Format.ns(trend.points[trend.points.length - 1][2])
+        },
         {title: 'Last to first', csv: 'ratio', number: true, value: whole, text: (trend) => Format.change(whole(trend))},
         {title: 'Changes', number: true, value: (trend) => trend.changes.length},
         {title: 'Last change', csv: 'last_change', number: true, value: (trend) => last(trend)?.ratio, text: change},
@@ -70,14 +114,31 @@
         const changed = trends.filter((one) => one.changes.length > 0).length;
         const lost = trend.lost ? ` It is LOST: ${trend.lost.status} since ${Format.date(trend.lost.started)}.` : '';
         return {
-            id: 'trend', title: 'Trend', file: `trend ${name(trend)}`, pictureTitle: `Trend: ${name(trend)}`, showLegend: false,
-            finding: [`${changed} of ${Format.plural(trends.length, 'cell')} changed lastingly.`, `${name(trend)}: ${change(trend)}.${lost}`],
-            how: 'Each point is the median of a run. A dashed line is a lasting change, with its size and the revision that first had it: four runs on both sides, ' +
+            id: 'trend',
+            title: 'Trend',
+            file: `trend ${name(trend)}`,
+            pictureTitle: `Trend: ${name(trend)}`,
+            showLegend: false,
+            finding: [
+                `${changed} of ${Format.plural(trends.length, 'cell')} changed lastingly.`,
+                `${name(trend)}: ${change(trend)}.${lost}`
+            ],
+            how: 'Each point is the median of a run. A dashed line is a lasting change, with its size and the revision that ' +
+                'first had it: four runs on both sides, ' +
                 'and p at most 0.001. One or two odd runs are none.',
-            choices: [trends.length > 1 ? Dom.select('trend-of', 'Cell', options, shared.index(trend), (value) => State.set('trend', value)) : null],
-            plots: [{name: 'trend', title: name(trend), series: series(trend), ...marks(trend), x: days(trend),
-                y: {title: `time of ${trend.series}`, log: false, canSwitch: true, format: Format.nsShort, air: 0.14}}],
-            extra: [Table.create('trends-table', 'All trends', COLUMNS(shared), trends)], repeat: Data.commands(trend.run === null ? [] : [trend.run]),
+            choices: [trends.length > 1
+                    ? Dom.select('trend-of', 'Cell', options, shared.index(trend), (value) => State.set('trend', value))
+                    : null],
+            plots: [{
+                name: 'trend',
+                title: name(trend),
+                series: series(trend),
+                ...marks(trend),
+                x: days(trend),
+                y: {title: `time of ${trend.series}`, log: false, canSwitch: true, format: Format.nsShort, air: 0.14}
+            }],
+            extra: [Table.create('trends-table', 'All trends', COLUMNS(shared), trends)],
+            repeat: Data.commands(trend.run === null ? [] : [trend.run]),
         };
     }
 

@@ -5,9 +5,7 @@ const Picture = (() => {
     const PLOT = {width: 860, height: 520};
     const LINE = 22;
 
-    function font(context, size, weight) {
-        context.font = `${weight || 400} ${size}px ${Chart.defaults.font.family}`;
-    }
+    function font(context, size, weight) { context.font = `${weight || 400} ${size}px ${Chart.defaults.font.family}`; }
 
     function plotCanvas(plot) {
         const canvas = document.createElement('canvas');

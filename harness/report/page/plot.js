@@ -6,8 +6,8 @@
 //   wrong, levels, ideals, notes    see marks.js
 const Plot = (() => {
     'use strict';
-    const all = new Set(); // those that are drawn
-    const phone = matchMedia('screen and (max-width: 760px)'); // names of rows then stand above them, not beside them
+    const all = new Set();                                      // those that are drawn
+    const phone = matchMedia('screen and (max-width: 760px)');  // names of rows then stand above them, not beside them
 
     Chart.defaults.animation = false;
     Chart.defaults.font.size = 12;
@@ -18,10 +18,17 @@ const Plot = (() => {
         const style = series.style();
         const faint = legend.hot !== null && legend.hot !== series.key;
         return {
-            label: series.label, data: series.points.map(({x, y}) => ({x, y})), hidden: legend.isHidden(series.key),
-            borderColor: faint ? Palette.faded(style.colour, 0.15) : style.colour, borderDash: series.dash || style.dash,
-            borderWidth: legend.hot === series.key ? 3 : 2, showLine: series.line !== false, pointRadius: 0, pointHoverRadius: 0,
-            pointHitRadius: 0, tension: 0,
+            label: series.label,
+            data: series.points.map(({x, y}) => ({x, y})),
+            hidden: legend.isHidden(series.key),
+            borderColor: faint ? Palette.faded(style.colour, 0.15) : style.colour,
+            borderDash: series.dash || style.dash,
+            borderWidth: legend.hot === series.key ? 3 : 2,
+            showLine: series.line !== false,
+            pointRadius: 0,
+            pointHoverRadius: 0,
+            pointHitRadius: 0,
+            tension: 0,
         };
     }
 
@@ -37,7 +44,10 @@ const Plot = (() => {
             return {min: low / air, max: high * air};
         }
         const air = (high - low || Math.abs(high) || 1) * (axis.air || 0.06);
-        return {min: low >= 0 ? Math.max(0, low - air) : low - air, max: Math.min(high + air, Math.max(high, axis.ceiling ?? Infinity))};
+        return {
+            min: low >= 0 ? Math.max(0, low - air) : low - air,
+            max: Math.min(high + air, Math.max(high, axis.ceiling ?? Infinity))
+        };
     }
 
     function extent(spec, legend, name, axis) {
@@ -48,7 +58,7 @@ const Plot = (() => {
         const levels = (spec.levels || []).filter((level) => level.axis === name && level.shown).map((level) => level.value);
         const wrong = name === 'x' ? (spec.wrong || []).map((cell) => cell.x) : [];
         const found = range([...own, ...ends.filter((end) => Format.isNumber(end)), ...levels, ...wrong], axis);
-        if (name === 'y' && (spec.wrong || []).length > 0 && axis.log) { // room for the crosses at the foot
+        if (name === 'y' && (spec.wrong || []).length > 0 && axis.log) {  // room for the crosses at the foot
             found.min /= (found.max / found.min) ** 0.12;
         }
         return {min: axis.min === undefined ? found.min : axis.min, max: axis.max === undefined ? found.max : axis.max};
@@ -56,17 +66,30 @@ const Plot = (() => {
 
     function ticks(spec, name, axis, narrow) {
         return {
-            color: Palette.ink('soft'), autoSkip: false, maxRotation: 0, padding: 6, stepSize: spec.rows && name === 'y' ? 1 : undefined,
-            callback: (value) => axis.format(value), font: {size: 12}, display: !(narrow && name === 'y'),
+            color: Palette.ink('soft'),
+            autoSkip: false,
+            maxRotation: 0,
+            padding: 6,
+            stepSize: spec.rows && name === 'y' ? 1 : undefined,
+            callback: (value) => axis.format(value),
+            font: {size: 12},
+            display: !(narrow && name === 'y'),
         };
     }
 
     function scale(spec, legend, name, length, narrow) {
         const axis = spec[name];
         const made = {
-            type: axis.log ? 'logarithmic' : 'linear', ...extent(spec, legend, name, axis), reverse: spec.rows && name === 'y',
+            type: axis.log ? 'logarithmic' : 'linear',
+            ...extent(spec, legend, name, axis),
+            reverse: spec.rows && name === 'y',
             title: {display: Boolean(axis.title), text: axis.title, color: Palette.ink('soft'), font: {size: 12}},
-            grid: {color: Palette.ink('rule'), borderColor: Palette.ink('rule'), drawTicks: false, display: !(spec.rows && name === 'y')},
+            grid: {
+                color: Palette.ink('rule'),
+                borderColor: Palette.ink('rule'),
+                drawTicks: false,
+                display: !(spec.rows && name === 'y')
+            },
             ticks: ticks(spec, name, axis, narrow),
         };
         if (axis.log) {
@@ -76,15 +99,24 @@ const Plot = (() => {
                 built.ticks = axis.fixed(Math.floor(length(name) / 90)).map((value) => ({value}));
             };
         } else if (!(spec.rows && name === 'y')) {
-            made.afterBuildTicks = (built) => Ticks.linear(built, Math.max(2, Math.min(6, Math.floor(length(name) / (name === 'y' ? 40 : 70)))));
+            made.afterBuildTicks = (built) =>
+                Ticks.linear(built, Math.max(2, Math.min(6, Math.floor(length(name) / (name === 'y' ? 40 : 70)))));
         }
         return made;
     }
 
     function tooltip(spec) {
         return {
-            displayColors: false, backgroundColor: Palette.ink('ink'), titleColor: Palette.ink('page'), bodyColor: Palette.ink('page'),
-            padding: 10, cornerRadius: 4, caretSize: 5, bodySpacing: 3, titleFont: {size: 13, weight: '600'}, bodyFont: {size: 12},
+            displayColors: false,
+            backgroundColor: Palette.ink('ink'),
+            titleColor: Palette.ink('page'),
+            bodyColor: Palette.ink('page'),
+            padding: 10,
+            cornerRadius: 4,
+            caretSize: 5,
+            bodySpacing: 3,
+            titleFont: {size: 13, weight: '600'},
+            bodyFont: {size: 12},
             callbacks: {
                 title: (items) => items.slice(0, 1).map((item) => spec.series[item.datasetIndex].label),
                 label: (item) => spec.series[item.datasetIndex].points[item.dataIndex].tell,
@@ -98,10 +130,14 @@ const Plot = (() => {
     function options(spec, legend, length, more) {
         const narrow = isNarrow(spec, more);
         return {
-            responsive: true, maintainAspectRatio: false, parsing: false, interaction: {mode: 'nearest', intersect: false, axis: 'xy'},
+            responsive: true,
+            maintainAspectRatio: false,
+            parsing: false,
+            interaction: {mode: 'nearest', intersect: false, axis: 'xy'},
             layout: {padding: {top: 8, right: spec.rows && !narrow ? spec.room : 12}},
             scales: {x: scale(spec, legend, 'x', length, narrow), y: scale(spec, legend, 'y', length, narrow)},
-            plugins: {legend: {display: false}, tooltip: tooltip(spec)}, ...more,
+            plugins: {legend: {display: false}, tooltip: tooltip(spec)},
+            ...more,
         };
     }
 
@@ -112,10 +148,14 @@ const Plot = (() => {
             return Math.max(100, name === 'x' ? box.width - 80 : box.height - 70);
         };
         const made = new Chart(canvas, {
-            type: 'scatter', data: {datasets: spec.series.map((series) => dataset(series, legend))},
+            type: 'scatter',
+            data: {datasets: spec.series.map((series) => dataset(series, legend))},
             options: options(spec, legend, length, more),
-            plugins: [{id: 'own', beforeInit: (chart) => Object.assign(chart, {$spec: spec, $legend: legend, $ideals: ideals, $boxes: [],
-                $narrow: () => isNarrow(spec, more)})}],
+            plugins: [{
+                id: 'own',
+                beforeInit: (chart) => Object.assign(
+                    chart, {$spec: spec, $legend: legend, $ideals: ideals, $boxes: [], $narrow: () => isNarrow(spec, more)})
+            }],
         });
         made.$length = length;
         return made;

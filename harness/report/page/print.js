@@ -2,7 +2,7 @@
 const Print = (() => {
     'use strict';
 
-    const WIDTH = 660; // of A4 and of Letter between the margins of the style sheet, in CSS pixels
+    const WIDTH = 660;  // of A4 and of Letter between the margins of the style sheet, in CSS pixels
 
     function before() {
         Lazy.drawAll();

@@ -2,7 +2,7 @@
 const Report = (() => {
     'use strict';
     const parts = [];
-    let drawn = []; // figures on the page
+    let drawn = [];  // figures on the page
 
     // part: {id, title, lead, prepare(view) → what its figures share, or null if there is nothing; choices(shared) → [elements];
     // body(shared) → an element, of a part without figures}
@@ -64,5 +64,5 @@ const Report = (() => {
         Plot.refreshAll();
     }
 
-    return {addPart, addFigure, draw, restyle};
+    return {addPart, addFigure, draw, restyle, figures: () => drawn};
 })();

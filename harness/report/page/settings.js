@@ -9,10 +9,14 @@ const Settings = (() => {
         const {settings} = training;
         const several = (key) => new Set(settings.map((setting) => setting[key])).size > 1;
         const plain = (setting) => (several('schedule') ? `${setting.optimizer}, ${setting.schedule}` : setting.optimizer);
-        const twins = new Set(settings.filter((one) => settings.some((other) => other !== one && other.batch === one.batch &&
-            plain(other) === plain(one))).map(plain));
-        const more = (setting) => ['rate', 'momentum', 'momentum_form', 'weight_decay'].filter(several)
-            .map((key) => `, ${key.replace('_', ' ')} ${setting[key]}`).join('');
+        const twins = new Set(settings
+                                  .filter((one) => settings.some(
+                                              (other) => other !== one && other.batch === one.batch && plain(other) === plain(one)))
+                                  .map(plain));
+        const more = (setting) => ['rate', 'momentum', 'momentum_form', 'weight_decay']
+                                      .filter(several)
+                                      .map((key) => `, ${key.replace('_', ' ')} ${setting[key]}`)
+                                      .join('');
         return settings.map((setting) => {
             const method = plain(setting) + (twins.has(plain(setting)) ? more(setting) : '');
             return {...setting, method, title: several('batch') ? `${method}, batch ${batch(setting)}` : method};
@@ -29,8 +33,9 @@ const Settings = (() => {
 
     // "of 5 seeds, 95 % interval 98.05 to 98.21 %"
     function seeds(mean) {
-        const interval = Format.isNumber(mean.low) && Format.isNumber(mean.high) ?
-            `, 95 % interval ${(100 * mean.low).toFixed(2)} to ${(100 * mean.high).toFixed(2)} %` : '';
+        const interval = Format.isNumber(mean.low) && Format.isNumber(mean.high)
+            ? `, 95 % interval ${(100 * mean.low).toFixed(2)} to ${(100 * mean.high).toFixed(2)} %`
+            : '';
         return `mean of ${Format.plural(mean.count, 'seed')}${interval}`;
     }
 

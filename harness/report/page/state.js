@@ -42,7 +42,7 @@ const State = (() => {
             const found = JSON.parse(text);
             return Array.isArray(found) ? found.map(String) : [];
         } catch (error) {
-            if (error instanceof SyntaxError) { // somebody typed it: a single name
+            if (error instanceof SyntaxError) {  // somebody typed it: a single name
                 return [text];
             }
             throw error;

@@ -8,8 +8,11 @@ const Table = (() => {
         return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
     }
 
-    const csv = (columns, rows) => [columns.map((column) => column.csv || column.title), ...rows.map((row) =>
-        columns.map((column) => column.value(row)))].map((line) => line.map(csvField).join(',')).join('\n') + '\n';
+    const csv = (columns, rows) => [columns.map((column) => column.csv || column.title),
+                                       ...rows.map((row) => columns.map((column) => column.value(row)))]
+                                       .map((line) => line.map(csvField).join(','))
+                                       .join('\n') +
+        '\n';
 
     // Numbers by size, texts by their letters, what is unknown last in both directions.
     function compare(a, b, direction) {
@@ -17,7 +20,8 @@ const Table = (() => {
         if (noA || noB) {
             return noA - noB;
         }
-        const order = typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), 'en', {numeric: true});
+        const order =
+            typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), 'en', {numeric: true});
         return direction * order;
     }
 
@@ -26,16 +30,25 @@ const Table = (() => {
     function heading(column, table) {
         const sorted = table.by === column;
         const arrow = Dom.el('span', {class: 'arrow', 'aria-hidden': 'true'}, sorted ? (table.direction > 0 ? '▲' : '▼') : '↕');
-        const button = Dom.button({id: `${table.id}-by-${table.columns.indexOf(column)}`, onclick: () => table.sort(column)},
-            column.title, arrow);
-        return Dom.el('th', {scope: 'col', class: classes(column) || null,
-            'aria-sort': sorted ? (table.direction > 0 ? 'ascending' : 'descending') : 'none'}, button);
+        const button = Dom.button(
+            {id: `${table.id}-by-${table.columns.indexOf(column)}`, onclick: () => table.sort(column)}, column.title, arrow);
+        return Dom.el('th', {
+            scope: 'col',
+            class: classes(column) || null,
+            'aria-sort': sorted ? (table.direction > 0 ? 'ascending' : 'descending') : 'none'
+        },
+            button);
     }
 
     function line(row, columns) {
-        return Dom.el('tr', null, columns.map((column, i) => Dom.el(i === 0 ? 'th' : 'td',
-            {scope: i === 0 ? 'row' : null, class: `${classes(column)}${column.strong && column.strong(row) ? ' strong' : ''}`.trim() || null},
-            column.node ? column.node(row) : column.text ? column.text(row) : String(column.value(row) ?? '–'))));
+        return Dom.el('tr', null,
+            columns.map((column, i) => Dom.el(i === 0 ? 'th' : 'td', {
+                scope: i === 0 ? 'row' : null,
+                class: `${classes(column)}${column.strong && column.strong(row) ? ' strong' : ''}`.trim() || null
+            },
+                            column.node       ? column.node(row)
+                                : column.text ? column.text(row)
+                                              : String(column.value(row) ?? '–'))));
     }
 
     function pager(table) {
@@ -45,10 +58,13 @@ const Table = (() => {
             table.from += by;
             table.draw();
         };
-        return count <= PAGE ? [] : [Dom.el('div', {class: 'pager'},
-            Dom.el('span', {class: 'range'}, `${Format.count(table.from + 1)} to ${Format.count(last)} of ${Format.count(count)}`),
-            Dom.button({id: `${table.id}-before`, disabled: table.from === 0, onclick: step(-PAGE)}, 'Previous'),
-            Dom.button({id: `${table.id}-next`, disabled: last === count, onclick: step(PAGE)}, 'Next'))];
+        return count <= PAGE
+            ? []
+            : [Dom.el('div', {class: 'pager'},
+                  Dom.el('span', {class: 'range'},
+                      `${Format.count(table.from + 1)} to ${Format.count(last)} of ${Format.count(count)}`),
+                  Dom.button({id: `${table.id}-before`, disabled: table.from === 0, onclick: step(-PAGE)}, 'Previous'),
+                  Dom.button({id: `${table.id}-next`, disabled: last === count, onclick: step(PAGE)}, 'Next'))];
     }
 
     function keepFocus(table, draw) {
@@ -60,11 +76,12 @@ const Table = (() => {
         }
     }
 
-    // columns: [{title, value(row), text(row), number, wide, code, minor (not on paper), csv, node(row), strong(row)}], the first heads the rows;
-    // more: {sort: index of a column, csv: the columns of the CSV, if they are others}.
+    // columns: [{title, value(row), text(row), number, wide, code, minor (not on paper), csv, node(row), strong(row)}], the first
+    // heads the rows; more: {sort: index of a column, csv: the columns of the CSV, if they are others}.
     function create(id, name, columns, rows, more) {
         const table = {id, columns, rows: [...rows], from: 0, by: null, direction: 1, element: Dom.el('div', {class: 'table'})};
-        const copy = Dom.button({id: `${id}-copy`, onclick: (event) => Clipboard.copy(csv((more && more.csv) || columns, table.rows), event.target)},
+        const copy = Dom.button(
+            {id: `${id}-copy`, onclick: (event) => Clipboard.copy(csv((more && more.csv) || columns, table.rows), event.target)},
             'Copy as CSV');
         const bar = Dom.el('div', {class: 'table-bar'});
         const head = Dom.el('thead');

@@ -11,9 +11,7 @@ const Theme = (() => {
         return CHOICES.some(([known]) => known === name) ? name : 'auto';
     };
 
-    function isDark() {
-        return !printing && (chosen() === 'dark' || (chosen() === 'auto' && system.matches));
-    }
+    function isDark() { return !printing && (chosen() === 'dark' || (chosen() === 'auto' && system.matches)); }
 
     function apply() {
         document.documentElement.dataset.theme = isDark() ? 'dark' : 'light';
@@ -29,8 +27,8 @@ const Theme = (() => {
     }
 
     function start() {
-        document.getElementById('theme').append(...CHOICES.map(([value, text]) =>
-            Dom.button({value, onclick: () => State.set('theme', value === 'auto' ? null : value)}, text)));
+        document.getElementById('theme').append(...CHOICES.map(
+            ([value, text]) => Dom.button({value, onclick: () => State.set('theme', value === 'auto' ? null : value)}, text)));
         system.addEventListener('change', apply);
         apply();
     }

@@ -2,7 +2,7 @@
 // very values that were measured, where those are few.
 const Ticks = (() => {
     'use strict';
-    const GAP = 44; // pixels that a number needs
+    const GAP = 44;  // pixels that a number needs
 
     function decades(min, max, steps) {
         const found = [];
@@ -14,7 +14,7 @@ const Ticks = (() => {
 
     function wanted(min, max) {
         const span = Math.log10(max / min);
-        if (span < 0.35) { // far less than a decade: even steps tell more
+        if (span < 0.35) {  // far less than a decade: even steps tell more
             const step = 10 ** Math.floor(Math.log10((max - min) / 2));
             return Array.from({length: 40}, (_, i) => (Math.ceil(min / step) + i) * step).filter((value) => value <= max);
         }

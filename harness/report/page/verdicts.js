@@ -1,8 +1,10 @@
 // The verdicts of a comparison, the worst first.
 const Verdicts = (() => {
     'use strict';
-    const ORDER = ['REGRESSION', 'WRONG', 'CRASHED', 'TIMEOUT', 'REFUSED', 'LOST', 'ERROR', 'INCONCLUSIVE', 'NO BASE', 'IMPROVEMENT', 'PASS',
-        'IDENTICAL', 'ADDED', 'SKIPPED'];
+    const ORDER = [
+        'REGRESSION', 'WRONG', 'CRASHED', 'TIMEOUT', 'REFUSED', 'LOST', 'ERROR', 'INCONCLUSIVE', 'NO BASE', 'IMPROVEMENT', 'PASS',
+        'IDENTICAL', 'ADDED', 'SKIPPED'
+    ];
     const LAST_BAD = ORDER.indexOf('ERROR');
 
     const rank = (verdict) => (ORDER.includes(verdict) ? ORDER.indexOf(verdict) : ORDER.length);

@@ -1,0 +1,147 @@
+"""One headless Chromium for all checks, and what they do in it."""
+import atexit
+import base64
+import os
+import time
+import unittest
+
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+import pages
+
+SIZES = [(1440, 900), (820, 1180), (360, 740)]
+THEMES = ["light", "dark"]
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--force-device-scale-factor=1",
+    "--window-size=1440,900",
+]
+started = []
+
+
+def driver():
+    if not started:
+        options = Options()
+        for argument in ARGUMENTS:
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        started.append(webdriver.Chrome(service=Service("chromedriver"), options=options))
+        atexit.register(started[0].quit)
+    return started[0]
+
+
+def wait_for(condition, what, limit_s=20):
+    """Until a condition holds: a guard against a hang, not a measurement."""
+    end = time.monotonic() + limit_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {limit_s} s for {what}")
+        time.sleep(0.05)
+
+
+class PageCase(unittest.TestCase):
+    """A test with a page open. A test ends with nothing on the console."""
+
+    def setUp(self):
+        self.driver = driver()
+        self.driver.get_log("browser")
+        self.size(*SIZES[0])
+        self.media()
+
+    def tearDown(self):
+        entries = [f"{entry['level']}: {entry['message']}" for entry in self.driver.get_log("browser")]
+        self.assertEqual(entries, [], "the console is not empty")
+
+    def open(self, path, fragment=""):
+        self.driver.get("about:blank")
+        self.driver.get(f"file://{path}{fragment}")
+        self.run_script("Lazy.drawAll()")
+
+    def size(self, width, height):
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        )
+
+    def media(self, scheme="light", media=""):
+        self.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"media": media, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        )
+
+    def run_script(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def find(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def find_all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def press(self, selector):
+        element = self.find(selector)
+        self.run_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+        return element
+
+    def choose(self, selector, value):
+        self.run_script(
+            "const list = document.querySelector(arguments[0]); list.value = arguments[1];"
+            "list.dispatchEvent(new Event('change'))",
+            selector,
+            value,
+        )
+        self.run_script("Lazy.drawAll()")
+
+    def keys(self, *keys):
+        webdriver.ActionChains(self.driver).send_keys(*keys).perform()
+
+    def focused(self):
+        """What has the focus, told by its id or its text."""
+        return self.run_script("const at = document.activeElement; return at.id || at.textContent.trim().slice(0, 40)")
+
+    def chart(self, name):
+        """The visible lines of a chart: {label: {x: {y, low, high, hollow}}}."""
+        return self.run_script(
+            """
+            const chart = Chart.getChart(document.getElementById('chart-' + arguments[0]));
+            const found = {};
+            chart.data.datasets.forEach((dataset, i) => {
+                if (chart.isDatasetVisible(i)) {
+                    const points = chart.$spec.series[i].points;
+                    found[dataset.label] = Object.fromEntries(dataset.data.map(({x, y}, k) => [x, {y, low: points[k].low ?? null,
+                        high: points[k].high ?? null, hollow: Boolean(points[k].hollow)}]));
+                }
+            });
+            return found;""",
+            name,
+        )
+
+    def axis(self, chart, name):
+        return self.run_script(
+            "return Chart.getChart(document.getElementById('chart-' + arguments[0])).scales[arguments[1]].type", chart, name
+        )
+
+    def picture(self, path, clip=None):
+        size = self.run_script("return [document.documentElement.clientWidth, document.documentElement.scrollHeight]")
+        clip = clip or {"x": 0, "y": 0, "width": size[0], "height": size[1]}
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": {**clip, "scale": 1}})
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(shot["data"]))
+
+    def assert_near(self, found, expected, what):
+        """Equal to the six digits that a page has of every number."""
+        self.assertIsNotNone(found, what)
+        self.assertLessEqual(abs(found - expected), 2e-5 * abs(expected) + 1e-12, f"{what}: expected {expected}, found {found}")
+
+
+__all__ = ["By", "Keys", "PageCase", "SIZES", "THEMES", "driver", "os", "pages", "wait_for"]

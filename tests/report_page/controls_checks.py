@@ -1,0 +1,149 @@
+"""Switches, choices and filters, and that a view can be passed on by its address."""
+import pages
+from browser import PageCase, wait_for
+
+
+class Controls(PageCase):
+    def setUp(self):
+        super().setUp()
+        self.open(pages.everything())
+
+    def pressed(self, selector):
+        return self.find(selector).get_attribute("aria-pressed")
+
+    def test_axes(self):
+        for name in ("x", "y"):
+            self.assertEqual(self.axis("update", name), "logarithmic")
+            self.assertEqual(self.pressed(f"#times-log-{name}"), "true")
+            self.press(f"#times-log-{name}")
+            self.assertEqual([self.axis(chart, name) for chart in ("update", "epoch")], ["linear", "linear"])
+            self.assertEqual(self.pressed(f"#times-log-{name}"), "false")
+        self.choose("#series", "gradient")  # drawn anew, the choice stays
+        self.assertEqual(self.axis("update", "x"), "linear")
+
+    def test_legend(self):
+        entry = next(button for button in self.find_all("#times .entry") if button.text == "avx2, 8 threads")
+        label = "avx2, 8 threads on alpha"
+        self.assertIn(label, self.chart("update"))
+        entry.click()
+        self.assertEqual(entry.get_attribute("aria-pressed"), "false")
+        self.assertNotIn(label, self.chart("update"))
+        self.assertNotIn(label, self.chart("epoch"))
+        self.assertIn(label, self.chart("harness"), "another figure's legend is its own")
+        entry.click()
+        self.assertIn(label, self.chart("update"))
+
+    def test_highlight(self):
+        entry = self.find("#times .entry")
+        self.run_script("arguments[0].dispatchEvent(new Event('mouseenter'))", entry)
+        colours = self.run_script(
+            "return Chart.getChart(document.getElementById('chart-update')).data.datasets.map((one) => one.borderColor)"
+        )
+        self.assertEqual(sum(len(colour) == 7 for colour in colours), 1, colours)
+        self.run_script("arguments[0].dispatchEvent(new Event('mouseleave'))", entry)
+        colours = self.run_script(
+            "return Chart.getChart(document.getElementById('chart-update')).data.datasets.map((one) => one.borderColor)"
+        )
+        self.assertTrue(all(len(colour) == 7 for colour in colours), colours)
+
+    def test_ideal_lines(self):
+        self.press("#times-ideal")
+        self.assertEqual(self.pressed("#times-ideal"), "true")
+        self.assertTrue(self.run_script("return Chart.getChart(document.getElementById('chart-update')).$ideals"))
+        lines = self.run_script(
+            "return Chart.getChart(document.getElementById('chart-update')).$spec.ideals.map((line) => [line.at(1), line.at(10)])"
+        )
+        self.assert_near(lines[0][1], lines[0][0], "an update that costs the same")
+        self.assert_near(lines[1][1], 10 * lines[1][0], "an image that costs the same")
+
+    def tick(self, key, value):
+        self.press(f"#filter-{key}")
+        self.press(f"#filters details[open] input[value='{value}']")
+        self.run_script("Lazy.drawAll()")
+
+    def test_filters(self):
+        self.tick("backend", "avx2")
+        self.assertEqual(set(self.chart("update")), {"avx2, 8 threads on alpha"})
+        self.assertIn("of 47 cells", self.find("#filtered").text)
+        self.assertEqual(self.find_all("#accuracy"), [], "what the filters leave empty is not there")
+        self.assertEqual({row.text.split(",")[0] for row in self.find_all("#cells tbody th")}, {"avx2"})
+        self.press("#filters input[value='neon']")
+        self.run_script("Lazy.drawAll()")
+        self.assertEqual(set(self.chart("update")), {"avx2, 8 threads on alpha", "neon, 4 threads on beta"})
+        self.press("#filters-reset")
+        self.run_script("Lazy.drawAll()")
+        self.assertEqual(len(self.chart("update")), 6)
+        self.assertEqual(self.find("#filtered").text, "")
+
+    def test_every_filter(self):
+        for key, value, count in (
+            ("machine", "beta", 8),
+            ("device", "Example GPU 16", 9),
+            ("model", "f1", 9),
+            ("batch", "10000", 5),
+        ):
+            with self.subTest(key):
+                self.open(pages.everything())
+                self.tick(key, value)
+                self.assertIn(f"{count} of 47 cells", self.find("#filtered").text)
+        self.open(pages.everything())
+        self.tick("optimizer", "adam")
+        self.assertEqual({line.split(",")[0] for line in self.chart("curves")}, {"adam"})
+        self.open(pages.everything())
+        self.tick("dataset", "mnist")
+        self.assertEqual(self.find_all("#time"), [])
+
+    def test_nothing_left(self):
+        self.tick("backend", "neon")
+        self.tick("model", "f1")
+        self.assertIn("0 of 47 cells", self.find("#filtered").text)
+        self.assertEqual(self.find_all("#time canvas"), [])
+
+    def test_address(self):
+        self.tick("backend", "avx512")
+        self.choose("#case", "1")
+        fragment = self.run_script("return location.hash")
+        before = self.chart("update")
+        self.open(pages.everything(), fragment)
+        self.assertEqual(self.chart("update"), before)
+        self.assertEqual(self.find("#case").get_attribute("value"), "1")
+        self.assertTrue(self.run_script("return document.querySelector(\"#filters input[value='avx512']\").checked"))
+        self.assertIn("case=1", fragment)
+
+    def test_bad_address(self):
+        for fragment in ("#case=99&series=x&base=nobody&budget=%5B1&theme=pink&trend=-1&backend=%5B%22", "#%%%=1", "#times"):
+            with self.subTest(fragment):
+                self.open(pages.everything(), fragment)
+                self.assertEqual(self.find("h1").text, "Batchmark report")
+        self.assertGreater(len(self.chart("update")), 0)
+
+    def test_theme(self):
+        def background():
+            return self.run_script("return getComputedStyle(document.body).backgroundColor")
+
+        def colour():
+            return self.run_script("return Chart.getChart(document.getElementById('chart-update')).data.datasets[0].borderColor")
+
+        light, line = background(), colour()
+        self.press("#theme button[value='dark']")
+        dark = background()
+        self.assertNotEqual(dark, light)
+        self.assertNotEqual(colour(), line, "the charts take part")
+        self.assertEqual(self.pressed("#theme button[value='dark']"), "true")
+        self.press("#theme button[value='auto']")
+        self.assertEqual(background(), light)
+        self.media("dark")
+        wait_for(lambda: background() == dark, "the system's choice to count")
+        self.press("#theme button[value='light']")
+        self.assertEqual(background(), light)
+
+    def test_contents(self):
+        link = next(link for link in self.find_all("#contents a") if link.text == "Trend" or link.text == "History")
+        link.click()
+        top = self.run_script("return document.getElementById('trends-title').getBoundingClientRect().top")
+        self.assertTrue(0 <= top < 200, top)
+        self.assertEqual(self.run_script("return location.hash"), "", "the address holds choices only")
+        links = self.run_script(
+            "return [...document.querySelectorAll('#contents a')].filter((a) => !document.querySelector(a.hash)).length"
+        )
+        self.assertEqual(links, 0)

@@ -1,0 +1,56 @@
+"""Three sizes of window, light and dark: nothing wider than the window, nothing empty."""
+import pages
+from browser import PageCase, SIZES, THEMES
+
+
+class Layout(PageCase):
+    def test_sizes(self):
+        for width, height in SIZES:
+            for theme in THEMES:
+                with self.subTest(f"{width}x{height} {theme}"):
+                    self.size(width, height)
+                    self.media(theme)
+                    self.open(pages.everything())
+                    for summary in self.find_all("details.more > summary"):
+                        self.run_script("arguments[0].click()", summary)
+                    self.run_script("Lazy.drawAll()")
+                    self.check_width(width)
+                    self.check_charts()
+
+    def check_width(self, width):
+        self.assertEqual(self.run_script("return document.documentElement.scrollWidth"), width)
+        wide = self.run_script(
+            """return [...document.querySelectorAll('body *')].filter((one) => one.checkVisibility() &&
+            !one.closest('.scroll, .unseen, .skip, noscript, script') && one.getBoundingClientRect().right > innerWidth + 0.5)
+            .map((one) => one.outerHTML.slice(0, 100))"""
+        )
+        self.assertEqual(wide, [])
+        boxes = self.run_script(
+            "return [...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth).length"
+        )
+        self.assertGreater(boxes, 0, "wide tables scroll in their own box")
+
+    def check_charts(self):
+        """Each is as wide as its place, and drawn in more than its background."""
+        empty = self.run_script(
+            """return [...document.querySelectorAll('canvas')].filter((canvas) => {
+            const box = canvas.parentElement.getBoundingClientRect();
+            const copy = Object.assign(document.createElement('canvas'), {width: canvas.width, height: canvas.height});
+            const context = copy.getContext('2d', {willReadFrequently: true});
+            context.drawImage(canvas, 0, 0);
+            const pixels = new Uint32Array(context.getImageData(0, 0, copy.width, copy.height).data.buffer);
+            return Math.abs(canvas.clientWidth - box.width) > 1 || Math.abs(canvas.clientHeight - box.height) > 1 ||
+                new Set(pixels).size < 10;
+        }).map((canvas) => canvas.id)"""
+        )
+        self.assertEqual(empty, [])
+        self.assertGreater(len(self.find_all("canvas")), 10)
+
+    def test_window_that_changes(self):
+        self.open(pages.everything())
+        for width, height in ((360, 740), (1440, 900)):
+            self.size(width, height)
+            self.run_script("Lazy.drawAll()")
+            self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+            self.check_width(width)
+            self.check_charts()
