@@ -35,7 +35,8 @@ fi
 
 # A page is made from what is installed, wherever that lies now.
 python3 "$BM_TEST_SOURCE_DIR/tests/support/report_records.py" "$work/records"
-"$work/prefix/bin/batchmark" report "$work/records/alpha-run.jsonl" -o "$work/page.html" >"$work/log" 2>&1 || fail "$(cat "$work/log")"
+"$work/prefix/bin/batchmark" report "$work/records/alpha-run.jsonl" -o "$work/page.html" >"$work/log" 2>&1 ||
+    fail "$(cat "$work/log")"
 [ "$(stat -c %s "$work/page.html")" -gt 200000 ] || fail "the page lacks Chart.js"
 
 # expect_plugin FILE: one exported symbol, and the installed program lists it with its device.
