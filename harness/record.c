@@ -147,14 +147,8 @@ int32_t bm_record_finish(struct bm_record *record, struct bm_error *error) {
 }
 
 void bm_record_tell(const struct bm_record *record, FILE *stream) {
-    static const char ending[] = ".jsonl";
-    size_t length = strlen(record->path);
-    size_t own = strlen(ending);
-    if (length > own && strcmp(record->path + length - own, ending) == 0) {
-        length -= own;
-    }
-    (void)fprintf(stream, "record: %s; batchmark report %s -o %.*s.html makes a page of it\n",
-                  record->path, record->path, (int)length, record->path);
+    (void)fprintf(stream, "record: %s; for a page: batchmark report %s -o report.html\n",
+                  record->path, record->path);
 }
 
 void bm_record_abandon(struct bm_record *record) {

@@ -32,7 +32,7 @@ grep -q 'one epoch, batch' a.txt || fail "no table of epochs"
 grep -q 'full (1500)' a.txt || fail "a batch above the number of images is not printed as full"
 grep -q 'share of the bound, batch' a.txt || fail "no shares of the bound"
 grep -q 'images/s at its best batch' a.txt || fail "no images/s"
-[ "$(tail -n 1 a.txt)" = "record: a.jsonl; batchmark report a.jsonl -o a.html makes a page of it" ] ||
+[ "$(tail -n 1 a.txt)" = "record: a.jsonl; for a page: batchmark report a.jsonl -o report.html" ] ||
     fail "the last line does not name the record"
 grep -q '^plan: 8 cells' a.err || { cat a.err >&2; fail "no plan"; }
 grep -q '^| scalar |' a.md || fail "no markdown row"

@@ -69,7 +69,7 @@ expect(sorted(os.listdir(".")) == ["a.csv", "a.jsonl", "a.md", "presets", "state
 mean = 100 * sum(o["test"]["accuracy"] for o in of(objects, "training")) / 2
 table = batchmark("train", "--backend", "scalar", "--epochs", 3, "--seed", "1,2", "-o", "b.jsonl")
 expect("final accuracy, %" in table and f"{mean:.2f}" in table, f"no {mean:.2f} in", table)
-expect(table.splitlines()[-1] == "record: b.jsonl; batchmark report b.jsonl -o b.html makes a page of it",
+expect(table.splitlines()[-1] == "record: b.jsonl; for a page: batchmark report b.jsonl -o report.html",
        "the last line does not name the record")
 expect(found_by(read("b.jsonl")) == found_by(objects), "another result in a second run")
 with open("a.md") as file:
