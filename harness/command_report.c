@@ -42,7 +42,7 @@ static void print_help(void) {
         "no other file;\n"
         "without it their tables are printed, machines side by side. Of a cell that a machine has "
         "more than once the\n"
-        "newest is shown, and the trend of all.\n\n",
+        "newest that was tried is shown, and the trend of all.\n\n",
         stdout);
     bm_options_help(BM_COMMAND_REPORT, stdout);
     (void)fputs(

@@ -105,7 +105,7 @@ static void model_of(const json_t *cell, char *model, size_t capacity) {
 }
 
 /* Cells of one case share a table: everything but backend, device and batch. Where several records
- * stand side by side, rows tell their threads and seed. */
+ * stand side by side, rows tell their threads and seed, and cells what else their case is. */
 static void case_key(const json_t *cell, char *key, size_t capacity) {
     char model[128];
     char threads[48] = "";
@@ -116,9 +116,9 @@ static void case_key(const json_t *cell, char *key, size_t capacity) {
                        (long long)bm_field_whole(cell, "threads"),
                        bm_field_number(cell, "threads") == 1 ? "" : "s");
     }
-    (void)snprintf(key, capacity, "%.127s, %.100s, %.100s%s, %.100s", model,
+    (void)snprintf(key, capacity, "%.127s, %.100s, %.100s%s, %.100s%.3000s", model,
                    bm_field_text(cell, "dataset"), bm_field_text(cell, "optimizer"), threads,
-                   bm_field_text(cell, "precision"));
+                   bm_field_text(cell, "precision"), bm_field_text(cell, "detail"));
     if (!has_row && bm_field_number(cell, "seed") != 1) {
         size_t used = strlen(key);
         (void)snprintf(key + used, capacity - used, ", seed %lld",
@@ -484,7 +484,7 @@ static void print_ratios_to(const struct layout *layout,
                             FILE *stream) {
     struct bm_grid grid;
     char title[512];
-    if (count < 2 || bm_grid_init(&grid, count, layout->batch_count + 1) != 0) {
+    if (bm_grid_init(&grid, count, layout->batch_count + 1) != 0) {
         return;
     }
     (void)snprintf(title, sizeof title, "speed against %s, batch", layout->rows[rows[0]]);
@@ -503,25 +503,54 @@ static void print_ratios_to(const struct layout *layout,
     bm_grid_deinit(&grid);
 }
 
-static int is_first_of_machine(const struct layout *layout, uint32_t row) {
-    for (uint32_t i = 0; i < row; i++) {
-        if (computes(layout, i) && strcmp(machine_of(layout, i), machine_of(layout, row)) == 0) {
-            return 0;
+/* Whether two rows have a ratio at any batch. */
+static int have_ratio(const struct layout *layout, uint32_t base, uint32_t row) {
+    for (uint32_t i = 0; i < layout->batch_count; i++) {
+        struct bm_paired_ratio ratio;
+        const json_t *a = find_cell(layout, base, i);
+        const json_t *b = find_cell(layout, row, i);
+        if (same_run(a, b) && bm_paired_ratio(a, b, &ratio)) {
+            return 1;
         }
     }
-    return computes(layout, row);
+    return 0;
+}
+
+/* A row that computes may be the one that the others of its machine are compared with, if it has
+ * anything in common with one of them and no row before it was. */
+static int is_base(const struct layout *layout, const uint32_t *rows, uint32_t count) {
+    for (uint32_t k = 1; k < count; k++) {
+        if (have_ratio(layout, rows[0], rows[k])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_told(const struct layout *layout, const uint8_t *was_base, uint32_t row) {
+    for (uint32_t i = 0; i < row; i++) {
+        if (was_base[i] && strcmp(machine_of(layout, i), machine_of(layout, row)) == 0) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* Speed of every backend relative to the first of its machine that computes; nothing if there is
  * but one. */
 static void print_ratios(const struct layout *layout, uint32_t format, FILE *stream) {
     uint32_t *rows = calloc((size_t)layout->row_count + 1, sizeof *rows);
-    for (uint32_t row = 0; rows != NULL && row < layout->row_count; row++) {
-        if (is_first_of_machine(layout, row)) {
-            print_ratios_to(layout, rows, find_rivals(layout, row, rows), format, stream);
+    uint8_t *was_base = calloc((size_t)layout->row_count + 1, sizeof *was_base);
+    for (uint32_t row = 0; rows != NULL && was_base != NULL && row < layout->row_count; row++) {
+        uint32_t count = find_rivals(layout, row, rows);
+        if (computes(layout, row) && !is_told(layout, was_base, row) &&
+            is_base(layout, rows, count)) {
+            was_base[row] = 1;
+            print_ratios_to(layout, rows, count, format, stream);
         }
     }
     free(rows);
+    free(was_base);
 }
 
 /* Images per second of each row at the batch where that is largest. */
@@ -941,7 +970,7 @@ static json_t *find_cases(const json_t *objects) {
     size_t index;
     json_t *cell;
     json_array_foreach(objects, index, cell) {
-        char key[512];
+        char key[4096];
         if (!bm_field_is_kind(cell, "cell")) {
             continue;
         }

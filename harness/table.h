@@ -26,7 +26,8 @@ int32_t bm_table_format(const char *name);
  *
  * Cells of several records stand side by side if they say so: `row`, what their row is called,
  * which then tells the threads; `machine`, of which the first row that computes is what the
- * others' speed is told against; `run`, of which the rounds took turns. */
+ * others' speed is told against; `run`, of which the rounds took turns; `detail`, a text that ends
+ * the name of their case. */
 void bm_table_print(const json_t *objects, uint32_t format, uint32_t verbose, FILE *stream);
 
 /* Whether rounds of a series differ so much that it is told: more than 10 % between them. */

@@ -264,6 +264,33 @@ with open("x.txt") as file:
 expect(json.loads(data_text("x.html"))["cells"] == small["cells"], "the exported page is another")
 expect(os.path.getsize("x.md") > 100 and os.path.getsize("x.csv") > 100, "exports")
 
+# What was skipped lately does not hide what was measured; what went wrong does.
+for state, hidden in (("skipped", [False, True]), ("unsupported", [False, True]), ("wrong", [True, False])):
+    lately = page(write("lately.jsonl", [RUN, cell("fast", 1, [1.0] * 5), AGAIN, cell("fast", 1, status=state)]))
+    expect([c["superseded"] for c in lately["cells"]] == hidden, state)
+    lately = page(write("lately.jsonl", [AGAIN, cell("fast", 1, status=state), RUN, cell("fast", 1, [1.0] * 5)]))
+    expect([c["superseded"] for c in lately["cells"]] == hidden[::-1], state)
+
+# Networks that are called alike are other cases; so is made data of another size. What no pair is told of has no block.
+def custom(number, layers, **more):
+    data = {"name": "synthetic", "train": 100 * number}
+    return [{**RUN, "id": f"custom-{number}", "data": data},
+            cell("fast", 1, [100.0 * number] * 5, model="custom", layers=layers, dataset="synthetic", **more), END]
+
+
+networks = [*custom(1, "dense 1"), *custom(2, "dense 2"), *custom(3, "dense 2", micro_batch=7)]
+table = report(write("networks.jsonl", networks))
+expect(re.findall(r"^custom.*$", table, re.M) == ["custom, synthetic, sgd, float32, 100 images (dense 1)",
+                                                  "custom, synthetic, sgd, float32, 200 images (dense 2)",
+                                                  "custom, synthetic, sgd, float32, 300 images, slices of 7 (dense 2)"], table)
+expect("(networks.jsonl), 3 runs\n" in table and "speed against" not in table, table)
+expect([(c["layers"], c["images"], c["micro_batch"]) for c in page("networks.jsonl")["cases"]]
+       == [("dense 1", 100, 0), ("dense 2", 200, 0), ("dense 2", 300, 7)], "cases")
+# Where the first row was measured in another run than the rest, the next one is what they are told against.
+apart = [RUN, cell("alone", 1, [1.0] * 5), AGAIN, cell("fast", 1, [100.0] * 5), cell("slow", 1, [200.0] * 5)]
+table = report(write("apart.jsonl", apart))
+expect("speed against fast, 2 threads" in table and "0.50x (0.50 to 0.50)" in table and "against alone" not in table, table)
+
 # A record counts once: the file under another name, a copy of it, the folder that it lies in.
 os.link("small.jsonl", "link.jsonl")
 write("copy.jsonl", SMALL)

@@ -305,33 +305,43 @@ static void make_key(const json_t *cell, const char *const *fields, char *key, s
 
 #define KEY_SIZE 8192
 
-/* Whether a run is at least as new as another. */
-static int is_newer(const struct bm_report *report, uint32_t run, uint32_t other) {
-    return strcmp(bm_field_text(report->runs[run].run, "started"),
-                  bm_field_text(report->runs[other].run, "started")) >= 0;
+static uint32_t run_of(const json_t *cell) {
+    return (uint32_t)json_integer_value(json_object_get(cell, "run"));
 }
 
-/* A cell that a machine has twice counts as it is in the newest run. */
+/* Whether it was tried: neither skipped nor unsupported. */
+static int is_tried(const json_t *cell) {
+    return !bm_field_has_status(cell, "skipped") && !bm_field_has_status(cell, "unsupported");
+}
+
+/* Whether a cell tells more than another of the same name: one that was tried than one that was
+ * not, else the newer. */
+static int supersedes(const struct bm_report *report, const json_t *cell, const json_t *other) {
+    if (is_tried(cell) != is_tried(other)) {
+        return is_tried(cell);
+    }
+    return strcmp(bm_field_text(report->runs[run_of(cell)].run, "started"),
+                  bm_field_text(report->runs[run_of(other)].run, "started")) >= 0;
+}
+
+/* Of a cell that a machine has twice one counts. */
 static void
-mark_superseded(const struct bm_report *report, const char *machine, json_t *newest, json_t *cell) {
+mark_superseded(const struct bm_report *report, const char *machine, json_t *best, json_t *cell) {
     static const char *const fields[] = {"case", "batch", "row", NULL};
     char key[KEY_SIZE];
     char whole[KEY_SIZE + 512];
     make_key(cell, fields, key, sizeof key);
     (void)snprintf(whole, sizeof whole, "%s%.500s", key, machine);
-    json_t *known = json_object_get(newest, whole);
-    (void)json_object_set_new(cell, "superseded", json_false());
-    if (known == NULL ||
-        is_newer(report, (uint32_t)json_integer_value(json_object_get(cell, "run")),
-                 (uint32_t)json_integer_value(json_object_get(known, "run")))) {
+    json_t *known = json_object_get(best, whole);
+    int is_best = known == NULL || supersedes(report, cell, known);
+    (void)json_object_set_new(cell, "superseded", json_boolean(!is_best));
+    if (is_best) {
         (void)json_object_set_new(known, "superseded", json_true());
-        (void)json_object_set_nocheck(newest, whole, cell);
-    } else {
-        (void)json_object_set_new(cell, "superseded", json_true());
+        (void)json_object_set_nocheck(best, whole, cell);
     }
 }
 
-static void add_cells(struct bm_report_cells *cells, uint32_t run, json_t *newest, json_t *pairs) {
+static void add_cells(struct bm_report_cells *cells, uint32_t run, json_t *best, json_t *pairs) {
     const struct bm_report_run *of = &cells->report->runs[run];
     size_t i;
     json_t *cell;
@@ -341,20 +351,20 @@ static void add_cells(struct bm_report_cells *cells, uint32_t run, json_t *newes
         }
         json_t *object = bm_report_cell(cells, run, cell);
         (void)json_object_set_new(object, "case", json_integer(case_of(cells, of, cell)));
-        mark_superseded(cells->report, bm_report_machine(of), newest, object);
+        mark_superseded(cells->report, bm_report_machine(of), best, object);
         (void)json_array_append_new(pairs, json_pack("[o, O]", object, cell));
     }
 }
 
 json_t *bm_report_all_cells(struct bm_report_cells *cells) {
     json_t *pairs = json_array();
-    json_t *newest = json_object();
+    json_t *best = json_object();
     for (uint32_t run = 0; run < cells->report->run_count; run++) {
         if (strcmp(cells->report->runs[run].command, "run") == 0) {
-            add_cells(cells, run, newest, pairs);
+            add_cells(cells, run, best, pairs);
         }
     }
-    json_decref(newest);
+    json_decref(best);
     return pairs;
 }
 

@@ -30,6 +30,24 @@ static int has_machines(const struct bm_report *report) {
     return 0;
 }
 
+/* What the name of a case does not say in a record of its own, where it is the same for all. */
+static json_t *detail_of(const struct bm_report_run *run, const json_t *cell) {
+    const json_t *data = json_object_get(run->run, "data");
+    uint64_t slice = bm_field_whole(cell, "micro_batch");
+    int is_custom = strncmp(bm_field_text(cell, "model"), "custom", strlen("custom")) == 0;
+    char slices[48] = "";
+    char images[48] = "";
+    if (slice > 0) {
+        (void)snprintf(slices, sizeof slices, ", slices of %llu", (unsigned long long)slice);
+    }
+    if (strcmp(bm_field_text(cell, "dataset"), "synthetic") == 0) {
+        (void)snprintf(images, sizeof images, ", %llu images",
+                       (unsigned long long)bm_field_whole(data, "train"));
+    }
+    return json_sprintf("%s%s%s%s%s", images, slices, is_custom ? " (" : "",
+                        is_custom ? bm_field_text(cell, "layers") : "", is_custom ? ")" : "");
+}
+
 static void
 set_row(const struct bm_report_run *run, const json_t *cell, int with_machine, json_t *copy) {
     const char *machine = bm_report_machine(run);
@@ -37,6 +55,7 @@ set_row(const struct bm_report_run *run, const json_t *cell, int with_machine, j
     json_t *text = with_machine ? json_sprintf("%s: %s", machine[0] == '\0' ? "?" : machine, row)
                                 : json_string(row);
     (void)json_object_set_new(copy, "row", text);
+    (void)json_object_set_new(copy, "detail", detail_of(run, copy));
     (void)json_object_set_new(copy, "machine", json_string(machine));
     (void)json_object_set(copy, "run", json_object_get(cell, "run"));
 }
@@ -66,7 +85,7 @@ static void print_run(const struct bm_report_run *run, FILE *stream) {
     const char *machine = bm_report_machine(run);
     double cores = bm_field_number(host, "cores");
     (void)fprintf(
-        stream, "%s%sbatchmark %s on %s, %.0f core%s%s, %.10s (%s%s%s)\n", machine,
+        stream, "%s%sbatchmark %s on %s, %.0f core%s%s, %.10s (%s%s%s)", machine,
         machine[0] == '\0' ? "" : ": ", bm_field_text(run->run, "version"),
         bm_field_text(host, "cpu"), cores, cores == 1 ? "" : "s",
         json_is_true(json_object_get(run->run, "in_process")) ? ", in process (not comparable)"
@@ -75,12 +94,38 @@ static void print_run(const struct bm_report_run *run, FILE *stream) {
         run->torn ? ", its last line torn" : "");
 }
 
-static void print_headings(const struct bm_report *report, FILE *stream) {
-    for (uint32_t i = 0; i < report->run_count; i++) {
-        if (is_run(&report->runs[i])) {
-            print_run(&report->runs[i], stream);
-        }
+static char *heading_of(const struct bm_report_run *run) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (stream != NULL) {
+        print_run(run, stream);
+        (void)fclose(stream);
     }
+    return text;
+}
+
+/* Files may hold many runs of one machine and day: they are one line. */
+static void print_headings(const struct bm_report *report, FILE *stream) {
+    json_t *counts = json_object();
+    const char *line;
+    json_t *count;
+    for (uint32_t i = 0; i < report->run_count; i++) {
+        char *text = is_run(&report->runs[i]) ? heading_of(&report->runs[i]) : NULL;
+        if (text != NULL) {
+            json_int_t before = json_integer_value(json_object_get(counts, text));
+            (void)json_object_set_new_nocheck(counts, text, json_integer(before + 1));
+        }
+        free(text);
+    }
+    json_object_foreach(counts, line, count) {
+        (void)fputs(line, stream);
+        if (json_integer_value(count) > 1) {
+            (void)fprintf(stream, ", %lld runs", (long long)json_integer_value(count));
+        }
+        (void)fputc('\n', stream);
+    }
+    json_decref(counts);
     (void)fputc('\n', stream);
 }
 
