@@ -4,6 +4,7 @@
 #include "compare_measured.h"
 #include "compare_stored.h"
 #include "output.h"
+#include "place.h"
 #include "record.h"
 #include "run_object.h"
 #include "self_test.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* One comparison, from the command line to the exit code. */
 struct compare {
@@ -50,13 +50,6 @@ static int is_record(const char *path) {
         (void)fclose(stream);
     }
     return found;
-}
-
-static int is_same_file(const char *a, const char *b) {
-    struct stat first;
-    struct stat second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
 }
 
 /* ---- Outputs ---- */
@@ -176,8 +169,8 @@ static int dispatch(struct compare *compare) {
         return bm_compare_measured(compare->options, compare->base, compare->head, compare->argc,
                                    compare->argv);
     }
-    if (is_same_file(compare->options->output, compare->base) ||
-        is_same_file(compare->options->output, compare->head)) {
+    if (bm_place_same_file(compare->options->output, compare->base) ||
+        bm_place_same_file(compare->options->output, compare->head)) {
         return usage("--output: expected another file than those that are compared");
     }
     return compare_stored(compare);

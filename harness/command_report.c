@@ -3,12 +3,12 @@
 #include "command.h"
 #include "error.h"
 #include "interrupt.h"
+#include "place.h"
 #include "report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* What a record holds may be part of the text: no control character of it reaches a terminal. */
 static void put_plain(const char *text) {
@@ -53,16 +53,9 @@ static void print_help(void) {
 
 /* ---- Output ---- */
 
-static int is_same_file(const char *a, const char *b) {
-    struct stat first;
-    struct stat second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
-
 static int is_input(const struct bm_report *report, const char *path) {
     for (uint32_t i = 0; i < report->run_count; i++) {
-        if (is_same_file(report->runs[i].path, path)) {
+        if (bm_place_same_file(report->runs[i].path, path)) {
             return 1;
         }
     }

@@ -90,6 +90,13 @@ int bm_place_delay(char *path, size_t capacity) {
     return known && access(path, R_OK) == 0;
 }
 
+int bm_place_same_file(const char *a, const char *b) {
+    struct stat first;
+    struct stat second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
 int32_t bm_place_make_folders(const char *folder, struct bm_error *error) {
     char path[4096];
     (void)snprintf(path, sizeof path, "%s", folder);

@@ -32,6 +32,9 @@ int bm_place_allocations(char *path, size_t capacity);
  * it is not there. */
 int bm_place_delay(char *path, size_t capacity);
 
+/* Whether both paths are of one file that is there. */
+int bm_place_same_file(const char *a, const char *b);
+
 /* Makes a folder and those above it, as far as they are missing. INVALID, naming the first that
  * cannot be made. */
 int32_t bm_place_make_folders(const char *folder, struct bm_error *error);
