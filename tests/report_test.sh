@@ -451,7 +451,7 @@ for damage, says in (
         ({"update": {}}, "cell: expected a time above 0 as update, found nothing"),
         ({"update": {"median_ns": -5}}, "cell: expected a time above 0 as update, found -5"),
         ({"update": {"median_ns": 0}}, "cell: expected a time above 0 as update, found 0"),
-        ({"update": {"median_ns": 1e300}}, "update: expected a time above 0"),
+        ({"update": {"median_ns": 1e300}}, "cell: expected a time above 0 as update, found 1"),
         ({"update": {"median_ns": 5, "spread": "x"}}, 'cell: expected a number as spread, found "x"'),
         ({"update": {"median_ns": 5, "samples_ns": 7}}, "cell: expected a list as samples_ns, found 7"),
         ({"gradient": {"median_ns": []}}, "cell: expected a time above 0 as gradient, found []"),
@@ -500,12 +500,15 @@ write("strange.jsonl", [{**RUN, "host": {"cpu": "CPU", "cores": 1e30, "deep": de
                         cell("x", 10 ** 15, [1e-3] * 5, reason=huge, layers=None, device=2 ** 62),
                         cell("x", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1, "x", None]}),
                         cell("y", 1, [5.0] * 5, update={**series([5.0] * 5), "round_counts": [-1, 10 ** 18]}),
+                        cell("tiny", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1e-300] * 5}),
+                        cell("vast", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1e300] * 5}),
                         cell("z", 1, [5.0] * 5, update={"median_ns": 5}, check=None, bound=None, plugin=None, memory=None),
                         {"kind": "unheard of", "x": [1]}])
 strange = page("strange.jsonl")
 expect(len(data_text("page.html")) < 100000, "size of the page", len(data_text("page.html")))
 expect("null" in json.dumps(strange["runs"][0]["host"]["deep"]) and strange["runs"][0]["host"]["cores"] == 1e30, "a deep object")
-expect(len(strange["cells"]) == 4 and strange["ratios"] == [] and strange["cells"][3]["update"]["q1_ns"] is None, strange["ratios"])
+expect(len(strange["cells"]) == 6 and strange["ratios"] == [] and strange["cells"][5]["update"]["q1_ns"] is None,
+       strange["ratios"])
 expect(len(strange["cells"][0]["reason"]) == 4096, len(strange["cells"][0]["reason"]))
 report("strange.jsonl")
 

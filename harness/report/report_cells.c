@@ -67,9 +67,10 @@ static json_t *make_epoch(const json_t *cell, const char *key) {
         return json_null();
     }
     for (size_t i = 0; i < json_array_size(samples); i++) {
-        double seconds = json_number_value(json_array_get(samples, i));
-        low = fmin(low, seconds);
-        high = fmax(high, seconds);
+        const json_t *seconds = json_array_get(samples, i);
+        double value = json_is_number(seconds) ? json_number_value(seconds) : (double)NAN;
+        low = fmin(low, value);
+        high = fmax(high, value);
     }
     json_t *epoch = json_object();
     bm_report_copy(fields, figures, epoch);

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* Thirty years; the trends refuse more too. */
+#define MOST_NS 1e18
+
 enum type { TEXT, WHOLE, NUMBER, OBJECT, ARRAY };
 
 static const char *const type_names[] = {[TEXT] = "a text",
@@ -122,7 +125,8 @@ static int32_t check_series(const struct place *place,
     if (!json_is_object(series)) {
         return fail(place, name, "an object", series, error);
     }
-    if (!json_is_number(median) || !(json_number_value(median) > 0)) {
+    double ns = json_number_value(median);
+    if (!json_is_number(median) || !(ns > 0 && ns <= MOST_NS)) {
         return fail(place, name, "a time above 0", median, error);
     }
     return check_fields(place, series, rules, error);
