@@ -68,6 +68,8 @@ ln -s "$top/batchmark" link
 for program in "$top/batchmark" "$top/bin/batchmark"; do
     "${clean[@]}" "$program" run --preset quick --backend scalar,null --batch 1 --cell-time 20ms --epoch-time 1ms \
         --roofline none "${images[@]}" -o run.jsonl >run.txt 2>err.txt || fail "run: $(cat err.txt)"
+    "${clean[@]}" "$program" report run.jsonl -o page.html >page.txt 2>err.txt || fail "report: $(cat err.txt)"
+    rm page.html
     [ "$(grep -c '"status":"ok"' run.jsonl)" -eq 2 ] || fail "run: $(cat run.txt)"
     rm run.jsonl
     images=(--dataset synthetic)

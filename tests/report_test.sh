@@ -185,7 +185,7 @@ expect(re.fullmatch(r'<!doctype html>\n<title>x</title>\n<style>\nbody \{ color:
 
 # Its tables: what `run` prints of one record, with the threads in the rows.
 table = report("small.jsonl")
-expect("small: batchmark 0.1.0 on CPU, 2 cores, 2026-11-25 (small.jsonl)" in table, table)
+expect("small: batchmark 0.1.0 on CPU, 2 cores, 2026-11-25 (small.jsonl); left out: nothing\n" in table, table)
 expect(re.search(r"^one update, batch +1 +4 +16$", table, re.M)
        and re.search(r"^slow, 2 threads +200 ns ± 5.1 % +300 ns", table, re.M), table)
 expect("fast, 2 threads, batch 16: skipped: no time" in table and "unsteady" in table, table)
@@ -283,7 +283,7 @@ table = report(write("networks.jsonl", networks))
 expect(re.findall(r"^custom.*$", table, re.M) == ["custom, synthetic, sgd, float32, 100 images (dense 1)",
                                                   "custom, synthetic, sgd, float32, 200 images (dense 2)",
                                                   "custom, synthetic, sgd, float32, 300 images, slices of 7 (dense 2)"], table)
-expect("(networks.jsonl), 3 runs\n" in table and "speed against" not in table, table)
+expect("(networks.jsonl); left out: nothing, 3 runs\n" in table and "speed against" not in table, table)
 expect([(c["layers"], c["images"], c["micro_batch"]) for c in page("networks.jsonl")["cases"]]
        == [("dense 1", 100, 0), ("dense 2", 200, 0), ("dense 2", 300, 7)], "cases")
 # Where the first row was measured in another run than the rest, the next one is what they are told against.

@@ -83,15 +83,17 @@ static json_t *cells_side_by_side(const struct bm_report *report, const json_t *
 static void print_run(const struct bm_report_run *run, FILE *stream) {
     const json_t *host = json_object_get(run->run, "host");
     const char *machine = bm_report_machine(run);
+    const char *left_out = bm_field_text(run->end, "left_out");
     double cores = bm_field_number(host, "cores");
-    (void)fprintf(
-        stream, "%s%sbatchmark %s on %s, %.0f core%s%s, %.10s (%s%s%s)", machine,
-        machine[0] == '\0' ? "" : ": ", bm_field_text(run->run, "version"),
-        bm_field_text(host, "cpu"), cores, cores == 1 ? "" : "s",
-        json_is_true(json_object_get(run->run, "in_process")) ? ", in process (not comparable)"
-                                                              : "",
-        bm_field_text(run->run, "started"), run->file, run->end == NULL ? ", not finished" : "",
-        run->torn ? ", its last line torn" : "");
+    (void)fprintf(stream, "%s%sbatchmark %s on %s, %.0f core%s%s, %.10s (%s%s%s)%s%s", machine,
+                  machine[0] == '\0' ? "" : ": ", bm_field_text(run->run, "version"),
+                  bm_field_text(host, "cpu"), cores, cores == 1 ? "" : "s",
+                  json_is_true(json_object_get(run->run, "in_process"))
+                      ? ", in process (not comparable)"
+                      : "",
+                  bm_field_text(run->run, "started"), run->file,
+                  run->end == NULL ? ", not finished" : "", run->torn ? ", its last line torn" : "",
+                  left_out[0] == '\0' ? "" : "; left out: ", left_out);
 }
 
 static char *heading_of(const struct bm_report_run *run) {
