@@ -323,6 +323,7 @@ for found, wanted in zip(mine, source):
         if wanted[name] is not None:
             for key in ("median_ns", "low_ns", "high_ns"):
                 near(found[name][key], wanted[name][key], f"{found['row']} {name} {key}")
+expect(report("made/alpha-run.jsonl").count("speed against") == 2, "one base a case")
 expect({c["status"] for c in mine} == {"ok", "wrong", "skipped", "crashed"}, "statuses")
 expect(one(mine, backend="avx512", batch=10000)["check"]["status"] == "wrong", "the wrong cell")
 expect(one(mine, backend="avx2", batch=1)["update"]["unsteady"] is True, "the unsteady cell")
@@ -463,6 +464,7 @@ for damage, says in (
         ({"threads": None}, "cell: expected a whole number from 0 on as threads, found null"),
         ({"memory": 1}, "cell: expected an object as memory, found 1")):
     refused([RUN, cell("y", 1, [1.0]), {**cell("x", 1, [1.0] * 5), **damage}], "3: " + says)
+refused([RUN, cell("y", 1, [1.0]), cell("x" * 3000, 1, [1.0])], "3: backend: expected a text")
 made_training = trained[0]
 TRAIN = {**RUN, "id": "train", "command_name": "train"}
 for damage, says in (({"status": None}, "training: expected a text as status, found null"),
@@ -500,14 +502,14 @@ write("strange.jsonl", [{**RUN, "host": {"cpu": "CPU", "cores": 1e30, "deep": de
                         cell("x", 10 ** 15, [1e-3] * 5, reason=huge, layers=None, device=2 ** 62),
                         cell("x", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1, "x", None]}),
                         cell("y", 1, [5.0] * 5, update={**series([5.0] * 5), "round_counts": [-1, 10 ** 18]}),
-                        cell("tiny", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1e-300] * 5}),
+                        cell("usual", 1, [5.0] * 5), cell("tiny", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1e-300] * 5}),
                         cell("vast", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1e300] * 5}),
                         cell("z", 1, [5.0] * 5, update={"median_ns": 5}, check=None, bound=None, plugin=None, memory=None),
                         {"kind": "unheard of", "x": [1]}])
 strange = page("strange.jsonl")
 expect(len(data_text("page.html")) < 100000, "size of the page", len(data_text("page.html")))
 expect("null" in json.dumps(strange["runs"][0]["host"]["deep"]) and strange["runs"][0]["host"]["cores"] == 1e30, "a deep object")
-expect(len(strange["cells"]) == 6 and strange["ratios"] == [] and strange["cells"][5]["update"]["q1_ns"] is None,
+expect(len(strange["cells"]) == 7 and strange["ratios"] == [] and strange["cells"][6]["update"]["q1_ns"] is None,
        strange["ratios"])
 expect(len(strange["cells"][0]["reason"]) == 4096, len(strange["cells"][0]["reason"]))
 report("strange.jsonl")
