@@ -502,7 +502,8 @@ write("strange.jsonl", [{**RUN, "host": {"cpu": "CPU", "cores": 1e30, "deep": de
                         cell("x", 10 ** 15, [1e-3] * 5, reason=huge, layers=None, device=2 ** 62),
                         cell("x", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1, "x", None]}),
                         cell("y", 1, [5.0] * 5, update={**series([5.0] * 5), "round_counts": [-1, 10 ** 18]}),
-                        cell("usual", 1, [5.0] * 5), cell("tiny", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1e-300] * 5}),
+                        cell("usual", 1, [5.0] * 5),
+                        cell("tiny", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1e-300] * 5}),
                         cell("vast", 1, [5.0] * 5, update={**series([5.0] * 5), "samples_ns": [1e300] * 5}),
                         cell("z", 1, [5.0] * 5, update={"median_ns": 5}, check=None, bound=None, plugin=None, memory=None),
                         {"kind": "unheard of", "x": [1]}])
