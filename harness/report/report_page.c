@@ -1,14 +1,10 @@
 #include "report_parts.h"
 
 #include "error.h"
-#include "interrupt.h"
 #include "place.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* No part of the template is larger, nor Chart.js. */
@@ -273,85 +269,24 @@ static int32_t fill_template(struct page *page, const char *path, struct bm_erro
     return status;
 }
 
-static int32_t make_page(const json_t *data, struct text *text, struct bm_error *error) {
+int32_t bm_report_page(const json_t *data, char **page_text, size_t *size, struct bm_error *error) {
+    struct text text;
     char folder[BM_PATH_SIZE];
     char path[2 * BM_PATH_SIZE];
     struct page page = {.folder = folder, .data = data};
     int32_t status = find_folder(folder, sizeof folder, error);
-    status = status ? status : text_open(text, error);
+    status = status ? status : text_open(&text, error);
     if (status != BM_STATUS_OK) {
         return status;
     }
-    page.stream = text->stream;
+    page.stream = text.stream;
     (void)snprintf(path, sizeof path, "%s/page.html", folder);
-    return text_close(text, fill_template(&page, path, error), error);
-}
-
-/* ---- Writing ---- */
-
-static int32_t fail_write(const char *path, struct bm_error *error) {
-    return bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", path);
-}
-
-/* mkostemp makes files for their owner alone; a page is one like any other. */
-static void set_mode(int fd) {
-    mode_t mask = umask(0);
-    (void)umask(mask);
-    (void)fchmod(fd, 0666 & ~mask);
-}
-
-static int write_all(int fd, const struct text *text) {
-    size_t done = 0;
-    while (done < text->size) {
-        ssize_t wrote = write(fd, text->bytes + done, text->size - done);
-        if (wrote < 0 && errno != EINTR) {
-            return -1;
-        }
-        done += wrote > 0 ? (size_t)wrote : 0;
-    }
-    return fsync(fd);
-}
-
-/* Into a file beside it, which then takes its place. */
-static int32_t replace(const char *path, const struct text *text, struct bm_error *error) {
-    char name[BM_PATH_SIZE + 16];
-    (void)snprintf(name, sizeof name, "%.1023s.XXXXXX", path);
-    int fd = mkostemp(name, O_CLOEXEC);
-    if (fd < 0) {
-        return fail_write(path, error);
-    }
-    set_mode(fd);
-    int32_t status = write_all(fd, text) == 0 ? BM_STATUS_OK : fail_write(path, error);
-    if (close(fd) != 0 && status == BM_STATUS_OK) {
-        status = fail_write(path, error);
-    }
-    if (status == BM_STATUS_OK && bm_interrupt_signal() != 0) {
-        status = bm_fail(error, BM_STATUS_INTERNAL, "%s: interrupted before it was written", path);
-    }
-    if (status == BM_STATUS_OK && rename(name, path) != 0) {
-        status = fail_write(path, error);
-    }
+    status = text_close(&text, fill_template(&page, path, error), error);
     if (status != BM_STATUS_OK) {
-        (void)unlink(name);
+        free(text.bytes);
+        return status;
     }
-    return status;
-}
-
-int32_t bm_report_write_page(const json_t *data,
-                             const char *path,
-                             uint64_t *bytes,
-                             struct bm_error *error) {
-    struct text text = {.bytes = NULL};
-    struct stat found;
-    if (stat(path, &found) == 0 && !S_ISREG(found.st_mode)) {
-        return bm_fail(error, BM_STATUS_INVALID, "%s: expected a plain file to write the page to",
-                       path);
-    }
-    int32_t status = make_page(data, &text, error);
-    status = status ? status : replace(path, &text, error);
-    if (bytes != NULL) {
-        *bytes = text.size;
-    }
-    free(text.bytes);
-    return status;
+    *page_text = text.bytes;
+    *size = text.size;
+    return BM_STATUS_OK;
 }

@@ -70,6 +70,14 @@ json_t *bm_report_row(const struct bm_report_run *run, const json_t *cell);
  * set in those of which a machine has newer ones. The caller's. */
 json_t *bm_report_all_cells(struct bm_report_cells *cells);
 
+#define BM_REPORT_KEY_SIZE 8192
+
+/* The text "3|0|avx2, 2 threads|" of some fields of a page's cell, whole numbers and texts, by
+ * which cells are grouped. `fields` ends with NULL. */
+void bm_report_key(const json_t *cell, const char *const *fields, char *key, size_t capacity);
+
+/* ---- Groups of cells: report_groups.c ---- */
+
 /* knees[] and ratios[] of those. The caller's. */
 json_t *bm_report_knees(const json_t *pairs);
 json_t *bm_report_ratios(const json_t *pairs);
@@ -84,5 +92,11 @@ json_t *bm_report_trends(const struct bm_report *report, struct bm_error *error)
 /* The `history` objects of cells that several runs have. The caller's; NULL with INVALID or
  * NO_MEMORY. */
 json_t *bm_report_history(const struct bm_report *report, struct bm_error *error);
+
+/* ---- The page: report_page.c ---- */
+
+/* The template filled with the data. *text is the caller's to free. INVALID if a part is missing or
+ * not as it should be; then there is nothing to free. */
+int32_t bm_report_page(const json_t *data, char **text, size_t *size, struct bm_error *error);
 
 #endif
