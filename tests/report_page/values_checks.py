@@ -185,6 +185,25 @@ class Values(PageCase):
                 self.assertNotIn(str(batch), found.get(optimizer, {}))
                 self.assertIn(f"{optimizer}, batch {batch}: {len(reached)} of 5 seeds", self.find("#target .missing").text)
 
+    def test_tuning(self):
+        tuned = [item for item in pages.record("train.jsonl") if item["kind"] == "tuned"]
+        self.assertGreater(len(tuned), 0)
+        expected = {
+            (f"{item['optimizer']}, batch {item['batch']}", trial["rate"]): trial["accuracy"]
+            for item in tuned
+            for trial in item["trials"]
+            if trial["accuracy"] is not None
+        }
+        found = self.chart("tuning")
+        points = sorted((label, float(x), point["y"]) for label, line in found.items() for x, point in line.items())
+        self.assertEqual(len(points), len(expected))
+        for (label, x, y), ((name, rate), accuracy) in zip(points, sorted(expected.items())):
+            self.assertEqual(label, name)
+            self.assert_near(x, rate, "rate")
+            self.assert_near(y, accuracy, "accuracy of a trial")
+        failed = sum(trial["status"] != "ok" for item in tuned for trial in item["trials"])
+        self.assertEqual(len(self.find_all("#tuning .missing li")), failed)
+
     def test_regression_and_trend(self):
         compared = [item for item in pages.record("compare.jsonl") if item["kind"] == "compare"]
         rows = self.run_script(

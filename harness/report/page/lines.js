@@ -39,7 +39,7 @@ const Lines = (() => {
         return sorted.length > MANY ? sorted.slice(SHOWN).map((line) => line.key) : [];
     }
 
-    // "avx2", "an update at batch 100 costs 3.1 times one at batch 1, for 100 times the images; knee at 38."
+    // "avx2:", "an update at batch 100 costs 3.1 times one at batch 1, for 100 times the images; knee at 38."
     function growth(line) {
         const cells = timed(line);
         if (cells.length < 2) {
@@ -54,7 +54,7 @@ const Lines = (() => {
         const knee = line.knee === null ? `no knee up to batch ${batch(cells[cells.length - 1])}`
                                         : `knee at ${Format.count(Math.round(line.knee))}`;
         return [
-            name(line),
+            `${name(line)}:`,
             `an update at batch ${batch(far)} costs ${times} times one at batch ${batch(first)}, ` +
                 `for ${Format.digits(far.batch / first.batch)} times the images; ${knee}.`
         ];

@@ -104,7 +104,7 @@
         }
         const best = cells.reduce((a, b) => (b.epoch.seconds < a.epoch.seconds ? b : a));
         return [
-            Lines.name(line),
+            `${Lines.name(line)}:`,
             `an epoch is cheapest at batch ${Lines.batch(best)}, ${Format.seconds(best.epoch.seconds)}, ` +
                 `against ${Format.seconds(cells[0].epoch.seconds)} at batch ${Lines.batch(cells[0])}.`
         ];
