@@ -48,9 +48,12 @@ class Layout(PageCase):
 
     def test_window_that_changes(self):
         self.open(pages.everything())
+        heights = []
         for width, height in ((360, 740), (1440, 900)):
             self.size(width, height)
             self.run_script("Lazy.drawAll()")
             self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
             self.check_width(width)
             self.check_charts()
+            heights.append(self.find("#chart-optimizers").size["height"])
+        self.assertGreater(heights[0], 1.3 * heights[1], "in a narrow window the names of rows stand above them")

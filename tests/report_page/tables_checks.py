@@ -48,6 +48,14 @@ class Tables(PageCase):
         others = self.run_script("return document.querySelectorAll('#cells th[aria-sort]:not([aria-sort=none])').length")
         self.assertEqual(others, 1)
 
+    def test_small_numbers(self):
+        """0.0136 is less than 0.1, though 0136 is more than 1."""
+        self.sort("Spread")
+        cells = pages.cells("alpha-run.jsonl") + pages.cells("beta-run.jsonl")
+        expected = sorted(100 * cell["update"]["spread"] for cell in cells if cell["update"])[:25]
+        for found, spread in zip(self.texts("Spread"), expected):
+            self.assertLess(abs(float(found.split()[0]) / spread - 1), 0.006)
+
     def test_what_is_unknown_is_last(self):
         for _ in range(2):
             self.sort("Update")
@@ -95,6 +103,16 @@ class Tables(PageCase):
             "navigator.clipboard.readText().then(arguments[0], (error) => arguments[0](String(error)))"
         )
         self.check_csv(read)
+
+    def test_copy_of_markup(self):
+        """Quotes, commas and angle brackets come out of the CSV as they were in the record."""
+        self.open(pages.hostile())
+        self.run_script("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+        self.press("#cells-table-copy")
+        rows = list(csv.DictReader(io.StringIO(self.run_script("return window.copied"))))
+        devices = {row["Device"] for row in rows}
+        self.assertIn(pages.IMAGE, devices)
+        self.assertIn(f"{pages.HOSTILE}, 8 threads", {row["Row"] for row in rows})
 
     def test_copy_refused(self):
         """Where the browser does not allow it, the text is there, selected."""

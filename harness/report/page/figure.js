@@ -44,7 +44,8 @@ const Figure = (() => {
             plots.some((plot) => plot.spec.ideals) ? idealSwitch(figure.id, plots) : null,
             Dom.button({
                 id: `${figure.id}-png`,
-                onclick: () => Picture.save(figure.file || figure.id, figure.pictureTitle || figure.title, plots, legend)
+                onclick: () => Picture.save(figure.file || figure.id, figure.pictureTitle || figure.title, plots,
+                    figure.showLegend === false ? null : legend)
             },
                 'Save as PNG'));
     }

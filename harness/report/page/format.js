@@ -96,7 +96,7 @@ const Format = (() => {
             return '–';
         }
         const value = 100 * (ratio - 1);
-        const text = value.toFixed(Math.abs(value) < 9.95 ? 1 : 0);
+        const text = value.toFixed(Math.abs(value) < 99.95 ? 1 : 0);
         return `${value > 0 && Number(text) !== 0 ? '+' : ''}${text.replace(/^-(?=0(\.0)?$)/, '').replace('-', '−')}${SPACE}%`;
     }
 

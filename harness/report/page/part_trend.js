@@ -121,7 +121,7 @@
             showLegend: false,
             finding: [
                 `${changed} of ${Format.plural(trends.length, 'cell')} changed lastingly.`,
-                `${name(trend)}: ${change(trend)}.${lost}`
+                [`${name(trend)}${machine(trend) ? ` on ${machine(trend)}` : ''}:`, `${change(trend)}.${lost}`]
             ],
             how: 'Each point is the median of a run. A dashed line is a lasting change, with its size and the revision that ' +
                 'first had it: four runs on both sides, ' +

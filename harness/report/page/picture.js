@@ -43,7 +43,11 @@ const Picture = (() => {
         });
     }
 
+    // legend: null where the rows of a chart tell their own names.
     function entriesOf(legend) {
+        if (legend === null) {
+            return [];
+        }
         const several = new Set(legend.entries.map((one) => one.machine)).size > 1;
         return legend.entries.filter((one) => !legend.isHidden(one.key))
             .map((one) => ({...one, text: several ? `${one.label}, ${one.machine}` : one.label}));
