@@ -63,7 +63,8 @@ class Controls(PageCase):
 
     def test_filters(self):
         self.tick("backend", "avx2")
-        self.assertEqual(set(self.chart("update")), {"avx2, 8 threads on alpha"})
+        self.assertEqual(set(self.chart("update")), {"avx2, 8 threads"}, "of one machine: its name tells nothing")
+        self.assertEqual(self.find("#overview .tile dd").text, "1", "machines")
         self.assertIn("of 47 cells", self.find("#filtered").text)
         self.assertEqual(self.find_all("#accuracy"), [], "what the filters leave empty is not there")
         self.assertEqual({row.text.split(",")[0] for row in self.find_all("#cells tbody th")}, {"avx2"})

@@ -1,5 +1,4 @@
 """Pages to be looked at: records, made ones or those that are changed for a test, and what `batchmark report` makes of them."""
-import glob
 import json
 import os
 import subprocess
@@ -72,6 +71,19 @@ def hostile():
     return report("hostile", path)
 
 
+def diverged():
+    """A page of trainings of which one setting has no seed that went well."""
+    path = os.path.join(WORK, "diverged.jsonl")
+    with open(path, "w", encoding="utf-8") as file:
+        for item in record("train.jsonl"):
+            if item["kind"] == "training" and (item["optimizer"], item["batch"]) == ("momentum", 1000):
+                item.update(status="diverged", reason="the loss is not finite", at_update=77, test=None)
+                for part in (item, *item["budgets"]):
+                    part["train"] = part["validation"] = {"loss": None, "accuracy": None}
+            file.write(json.dumps(item) + "\n")
+    return report("diverged", path)
+
+
 def of_results():
     """A page of what was really measured."""
-    return report("results", *sorted(glob.glob(os.path.join(SOURCE, "results", "*", ""))))
+    return report("results", os.path.join(SOURCE, "results"))

@@ -1,18 +1,25 @@
 """usage: pictures.py FOLDER
 
 The pictures of the README and of results/: parts of a page of the records below results/, and that page on a phone."""
+import json
 import os
 import sys
+import urllib.parse
 
 import pages
 from browser import PageCase
 
-PICTURES = [  # name, size of the window, theme, selector of what is shown, fragment of the address
-    ("report-time", (1280, 900), "light", "#times", ""),
-    ("report-time-dark", (1280, 900), "dark", "#times", ""),
+# The lecture's batch sizes on a machine with a GPU, without those that only the checks have.
+LECTURE = "#" + urllib.parse.urlencode(
+    {"machine": json.dumps(["nvidia-h100-80gb-hbm3"]), "batch": json.dumps(["1", "10", "100", "1000", "10000", "60000"])}
+)
+# Name, size of the window, theme, selector of what is shown, fragment of the address.
+PICTURES = [
+    ("report-time", (1280, 900), "light", "#times", LECTURE),
+    ("report-time-dark", (1280, 900), "dark", "#times", LECTURE),
     ("report-curves", (1280, 900), "light", "#curves", ""),
     ("report-optimizers", (1280, 900), "light", "#optimizers", ""),
-    ("report-phone", (360, 740), "dark", None, ""),
+    ("report-phone", (360, 740), "dark", None, LECTURE),
 ]
 
 

@@ -8,7 +8,6 @@ const Data = (() => {
     const machineOf = (run) => (run === null || run === undefined ? null : raw.runs[run].machine);
     const machines =
         [...new Set([...raw.runs.map((run) => run.machine), ...raw.trends.map((trend) => trend.host.machine)])].filter(Boolean);
-    const severalMachines = new Set(raw.cells.map((cell) => machineOf(cell.run))).size > 1;
 
     // processor, device (a GPU or another accelerator), software (a device that is emulated), nothing
     function kindOf(cell) {
@@ -117,10 +116,23 @@ const Data = (() => {
         return order.length ? order[0][0] : null;
     }
 
+    // A mean over no seed is unknown.
+    function forgetEmpty(object) {
+        for (const [name, value] of Object.entries(object || {})) {
+            if (value !== null && typeof value === 'object' && 'mean' in value && !Format.isNumber(value.mean)) {
+                object[name] = null;
+            }
+        }
+    }
+
+    for (const setting of raw.trainings.flatMap((training) => training.settings)) {
+        [setting.final, ...Object.values(setting.budgets), ...setting.curve].forEach(forgetEmpty);
+    }
+
     // A record that was broken off. What `history` writes has no end.
     const isUnfinished = (run) => !run.finished && run.command_name !== 'history';
     const isTimed = (cell) => cell.status === 'ok' && cell.update !== null;
     const commands = (runs) => [...new Set(runs)].map((run) => raw.runs[run].command).filter(Boolean);
 
-    return {...raw, machines, severalMachines, machineOf, isUnfinished, lines, busiest, caseName, paired, isTimed, commands};
+    return {...raw, machines, machineOf, isUnfinished, lines, busiest, caseName, paired, isTimed, commands};
 })();

@@ -77,7 +77,7 @@ const Figure = (() => {
     function missing(figure) {
         return Dom.el('div', {class: 'missing'}, Dom.el('p', null, figure.missingTitle || 'Not in the chart'),
             Dom.el('ul', null, figure.missing.slice(0, 8).map((text) => Dom.el('li', null, text)),
-                figure.missing.length > 8 ? Dom.el('li', null, `and ${figure.missing.length - 8} more, in the table of all cells`)
+                figure.missing.length > 8 ? Dom.el('li', null, `and ${figure.missing.length - 8} more, in the numbers below`)
                                           : null));
     }
 

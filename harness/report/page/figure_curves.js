@@ -39,17 +39,9 @@
             label: setting.title,
             style: style(setting.title),
             band: settings.length > CROWD ? 'hot' : true,
-            points: setting.curve.filter((at) => at[value]).map((at) => point(setting, at, against, value))
+            points:
+                setting.curve.filter((at) => at[value] && at.updates && at.seconds).map((at) => point(setting, at, against, value))
         }));
-    }
-
-    // The first epochs of an accuracy would press all that follows into the top of the chart: what lies below a quarter of the
-    // points starts outside, and the switch brings it in.
-    function floor(lines) {
-        const values = lines.flatMap((line) => line.points.map((one) => one.y)).sort((a, b) => a - b);
-        const low = values[Math.floor(values.length / 5)];
-        const high = values[values.length - 1];
-        return Math.max(0, low - 0.25 * (high - low));
     }
 
     function batches(settings) {
@@ -87,7 +79,7 @@
             return {log: true, canSwitch: true, format: (number) => String(parseFloat(number.toPrecision(2)))};
         }
         const whole = State.get('whole') === '1';
-        const least = whole ? 0 : floor(lines);
+        const least = whole ? 0 : Settings.floor(lines.flatMap((line) => line.points.map((one) => one.y)));
         const ends = lines.flatMap((line) => line.points).filter((one) => one.y >= least).map((one) => one.high ?? one.y);
         return {
             log: false,

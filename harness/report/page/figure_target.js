@@ -75,6 +75,17 @@
         };
     }
 
+    function first(found, unit) {
+        const least = Math.min(...found.map(({of}) => of[unit]));
+        const best = found.filter(({of}) => of[unit] === least);
+        const {of} = best[0];
+        const after = `after ${Format.count(of.updates)} updates and ${Format.seconds(of.seconds)}`;
+        return best.length === 1
+            ? `${best[0].setting.title} is there first, ${after}.`
+            : `${best.length} settings are there first, each after ${tell(unit, least)}${unit === 'updates' ? ' updates' : ''}: ` +
+                `${best.map(({setting}) => setting.title).join('; ')}.`;
+    }
+
     const COLUMNS = [
         {title: 'Setting', value: ({setting}) => setting.title},
         {title: 'Batch', number: true, value: ({setting}) => setting.batch, text: ({setting}) => Settings.batch(setting)},
@@ -99,7 +110,6 @@
         const plot = found.length === 0                               ? null
             : new Set(all.map(({setting}) => setting.batch)).size > 1 ? lines(found, unit)
                                                                       : rows(found, unit);
-        const best = found.length ? found.reduce((a, b) => (b.of[unit] < a.of[unit] ? b : a)) : null;
         return {
             id: 'target',
             title: `To ${words} validation accuracy`,
@@ -107,9 +117,7 @@
             file: `to ${words} ${unit} ${shared.name}`,
             pictureTitle:
                 `${unit === 'seconds' ? 'Time' : 'Updates'} to ${words} validation accuracy: ${Settings.about(shared.training)}`,
-            finding: best ? `${best.setting.title} is there first, after ${Format.count(best.of.updates)} updates and ${
-                                Format.seconds(best.of.seconds)}.`
-                          : 'No setting reached it with half of its seeds.',
+            finding: found.length > 0 ? first(found, unit) : 'No setting reached it with half of its seeds.',
             how: 'Medians over the seeds that reached it; a setting of which fewer than half did has none.',
             showLegend: Boolean(plot && !plot.rows),
             choices: [

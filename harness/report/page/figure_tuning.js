@@ -1,7 +1,6 @@
 // The learning rates that were tried for each setting, each the same number, and what they reached on the validation images.
 (() => {
     'use strict';
-    const rate = (value) => String(parseFloat(value.toPrecision(3)));
 
     const trialsOf = (settings) => settings.flatMap((setting) => setting.trials.map((trial) => ({...trial, setting})));
     const isKnown = (trial) => trial.status === 'ok' && Format.isNumber(trial.validation);
@@ -13,7 +12,7 @@
             x: trial.rate,
             y: trial.validation,
             size: chosen ? 1.5 : 1,
-            tell: [`rate ${rate(trial.rate)}${chosen ? ', chosen' : ''}`, Format.percent(trial.validation, 2)],
+            tell: [`rate ${Format.plain(trial.rate)}${chosen ? ', chosen' : ''}`, Format.percent(trial.validation, 2)],
         };
     }
 
@@ -37,9 +36,12 @@
                                   : `At the end of the rates that worked: ${edges.map((setting) => setting.title).join('; ')}.`;
     }
 
+    // Below most others, and so below the chart.
+    const isLow = (trial, least) => isKnown(trial) && trial.validation < least;
+
     const COLUMNS = [
         {title: 'Setting', value: (trial) => trial.setting.title},
-        {title: 'Rate', number: true, value: (trial) => trial.rate, text: (trial) => rate(trial.rate)},
+        {title: 'Rate', number: true, value: (trial) => trial.rate, text: (trial) => Format.plain(trial.rate)},
         {
             title: 'Validation accuracy',
             csv: 'validation',
@@ -56,7 +58,9 @@
         if (settings.length === 0) {
             return null;
         }
-        const failed = trialsOf(shared.settings).filter((trial) => !isKnown(trial));
+        const reached = trialsOf(settings).filter(isKnown).map((trial) => trial.validation);
+        const [least, most] = [Settings.floor(reached), Math.max(...reached)];
+        const failed = trialsOf(shared.settings).filter((trial) => !isKnown(trial) || isLow(trial, least));
         return {
             id: 'tuning',
             title: 'Tuning of the rate',
@@ -69,11 +73,18 @@
                 name: 'tuning',
                 title: 'Validation accuracy against the rate',
                 series: series(settings),
-                x: {title: 'learning rate', log: true, canSwitch: true, format: rate},
-                y: {title: 'validation accuracy', log: false, format: Format.percentAxis, ceiling: 1},
+                x: {title: 'learning rate', log: true, canSwitch: true, format: Format.plain},
+                y: {
+                    title: 'validation accuracy',
+                    log: false,
+                    format: Format.percentAxis,
+                    min: least,
+                    max: Math.min(1, most + 0.1 * (most - least))
+                },
             }],
-            missingTitle: 'Rates that did not work',
-            missing: failed.map((trial) => `${trial.setting.title}, rate ${rate(trial.rate)}: ${trial.status}`),
+            missingTitle: 'Rates that did not work, or hardly',
+            missing: failed.map((trial) => `${trial.setting.title}, rate ${Format.plain(trial.rate)}: ${
+                                    isKnown(trial) ? `${Format.percent(trial.validation, 1)}, below the chart` : trial.status}`),
             table: {columns: COLUMNS, rows: trialsOf(shared.settings)},
             repeat: shared.repeat,
         };

@@ -72,6 +72,13 @@ const Format = (() => {
     // For an axis with even steps: "97.5 %", "20 %".
     const percentAxis = (share) => `${parseFloat((100 * share).toFixed(2))}${SPACE}%`;
 
+    // A number as somebody would type it, small powers of ten as such: 0.02, 10⁻⁵.
+    function plain(value) {
+        const power = Math.log10(value);
+        return power <= -4 && Math.abs(power - Math.round(power)) < 1e-9 ? `10${raised(Math.round(power))}`
+                                                                         : String(parseFloat(value.toPrecision(3)));
+    }
+
     // For a logarithmic axis: "20 %", and small ones as "10⁻⁵ %".
     function percentShort(share) {
         if (share === 0) {
@@ -129,6 +136,7 @@ const Format = (() => {
         count,
         countShort,
         percent,
+        plain,
         percentShort,
         percentAxis,
         accuracy,

@@ -7,8 +7,14 @@ const Lines = (() => {
     const style = (line) => () =>
         ({colour: Palette.colour(line.index), marker: Palette.marker(line.index), dash: Palette.dash(line.kind)});
 
-    // "avx2, 2 threads", and where there are several machines "avx2, 2 threads on alpha".
-    const name = (line) => (Data.severalMachines ? `${line.label} on ${line.machine}` : line.label);
+    let severalMachines = false;  // among the cells that the filters let through
+
+    const begin = (cells) => {
+        severalMachines = new Set(cells.map((cell) => cell.machine)).size > 1;
+    };
+
+    // What is said of a line or a cell, with its machine where there are several: "avx2, 2 threads on alpha".
+    const name = (line) => (severalMachines ? `${line.row} on ${line.machine}` : line.row);
 
     // value(cell) → {y, low, high, hollow, tell} or null
     function series(line, value, more) {
@@ -60,6 +66,25 @@ const Lines = (() => {
         ];
     }
 
+    // "Fastest:", "scalar at batch 1; avx2 from batch 10 on."
+    function fastest(lines) {
+        const spans = [];  // {line, from, to}
+        for (const size of batches(lines)) {
+            const known = lines.flatMap((line) => timed(line).filter((cell) => cell.batch === size).map((cell) => ({line, cell})));
+            const best =
+                known.length > 1 ? known.reduce((a, b) => (b.cell.update.median_ns < a.cell.update.median_ns ? b : a)) : null;
+            const last = spans[spans.length - 1];
+            if (best && last && last.line === best.line) {
+                last.to = best.cell;
+            } else if (best) {
+                spans.push({line: best.line, from: best.cell, to: best.cell});
+            }
+        }
+        const told =
+            spans.map(({line, from, to}) => `${name(line)} at batch ${batch(from)}${from === to ? '' : ` to ${batch(to)}`}`);
+        return told.length === 0 || told.length > 4 ? null : ['Fastest:', `${told.join('; ')}.`];
+    }
+
     // Why a cell is not in a chart: "avx2 at batch 1000: WRONG, ...".
     function absence(line, cell) {
         const status = cell.status === 'ok' ? 'no time' : cell.status === 'wrong' ? 'WRONG' : cell.status;
@@ -92,6 +117,7 @@ const Lines = (() => {
     const rows = (lines) => lines.flatMap((line) => line.cells.map((cell) => ({line, cell})));
 
     return {
+        begin,
         style,
         name,
         series,
@@ -103,6 +129,7 @@ const Lines = (() => {
         byRate,
         hidden,
         growth,
+        fastest,
         absence,
         absences,
         wrong,

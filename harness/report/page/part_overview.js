@@ -12,13 +12,20 @@
         return [...counts].filter(([status]) => status !== 'ok').map(([status, count]) => `${count} ${status}`).join(', ');
     }
 
+    function machinesOf(view) {
+        const groups = [...view.trainings, ...view.comparisons].map((one) => Data.machineOf(one.run));
+        const trends = view.trends.map((trend) => trend.host.machine);
+        return [...new Set([...view.cells.map((cell) => cell.machine), ...groups, ...trends])].filter(Boolean);
+    }
+
     function tiles(view) {
+        const machines = machinesOf(view);
         const settings = view.trainings.flatMap((training) => training.settings);
         const compared = view.comparisons.flatMap((comparison) => comparison.cells);
         const timed = view.cells.filter((cell) => cell.status === 'ok').length;
         return Dom.el('dl', {class: 'tiles'},
-            tile(Data.machines.length === 1 ? 'machine' : 'machines', Format.count(Data.machines.length),
-                Data.machines.length === 1 ? Data.machines[0] : Format.plural(Data.runs.length, 'record')),
+            tile(machines.length === 1 ? 'machine' : 'machines', Format.count(machines.length),
+                machines.length === 1 ? machines[0] : null),
             view.cells.length
                 ? tile(timed === 1 ? 'cell timed' : 'cells timed', Format.count(timed), tally(view.cells) || 'none missing')
                 : null,
@@ -32,12 +39,11 @@
     }
 
     function failures(view) {
-        const cells =
-            view.cells.filter((cell) => BAD.includes(cell.status))
-                .map((cell) => [cell.status === 'wrong' ? 'WRONG' : cell.status.toUpperCase(),
-                         `${cell.row}${Data.severalMachines ? ` on ${cell.machine}` : ''}, batch ${Format.count(cell.batch)}` +
-                             `${cell.reason ? `: ${cell.reason}` : ''}`,
-                         'time']);
+        const cells = view.cells.filter((cell) => BAD.includes(cell.status))
+                          .map((cell) => [cell.status === 'wrong' ? 'WRONG' : cell.status.toUpperCase(),
+                                   `${Lines.name(cell)}, batch ${Format.count(cell.batch)}` +
+                                       `${cell.reason ? `: ${cell.reason}` : ''}`,
+                                   'time']);
         const compared =
             view.comparisons.flatMap((comparison) => comparison.cells)
                 .filter((cell) => Verdicts.isBad(cell.verdict))

@@ -184,7 +184,7 @@
             short: 'Update and epoch',
             file: `time ${shared.name}`,
             pictureTitle: `Time of an update and of an epoch: ${shared.name}`,
-            finding: [...best.map(Lines.growth), best.length ? cheapest(best[0]) : null],
+            finding: [Lines.fastest(lines), ...best.map(Lines.growth), best.length ? cheapest(best[0]) : null],
             how: `Lower is faster. The band holds the middle half of the times; a bar across a line is its knee, from where ` +
                 `an update takes ` +
                 `twice as long as at the smallest batch. Hollow points are extrapolated. Lines: ${Lines.kinds(lines).join('; ')}.` +

@@ -51,6 +51,7 @@ const Report = (() => {
             drawn.forEach((figure) => figure.destroy());
             drawn = [];
             const view = Filters.view();
+            Lines.begin(view.cells);
             const made = parts.map((part) => drawPart(part, view)).filter((one) => one !== null);
             const nothing = Dom.el('p', {class: 'lead'}, 'The filters let nothing through.');
             document.getElementById('parts').replaceChildren(...(made.length ? made.map((one) => one.element) : [nothing]));

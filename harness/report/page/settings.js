@@ -29,6 +29,15 @@ const Settings = (() => {
         return (name) => () => ({colour: Palette.colour(index.get(name)), marker: Palette.marker(index.get(name)), dash: []});
     }
 
+    // Where an axis of accuracies begins: the first epochs, or rates that do not work, would press all else into its top. What
+    // lies far below four fifths of the values is outside.
+    function floor(accuracies) {
+        const values = [...accuracies].sort((a, b) => a - b);
+        const low = values[Math.floor(values.length / 5)];
+        const high = values[values.length - 1];
+        return Math.max(0, low - 0.25 * (high - low));
+    }
+
     const about = (training) => `${training.label}: ${training.model}, ${training.dataset}`;
 
     // "of 5 seeds, 95 % interval 98.05 to 98.21 %"
@@ -39,5 +48,5 @@ const Settings = (() => {
         return `mean of ${Format.plural(mean.count, 'seed')}${interval}`;
     }
 
-    return {batch, label, styles, about, seeds};
+    return {batch, label, styles, floor, about, seeds};
 })();
