@@ -67,8 +67,7 @@
             file: `tuning ${shared.name}`,
             pictureTitle: `Tuning of the rate: ${Settings.about(shared.training)}`,
             finding: finding(settings),
-            how:
-                'Validation accuracy of the trials, all with the same budget; the larger point is the rate that was then trained with.',
+            how: 'Validation accuracy of the trials, all with the same budget. The larger point is the rate that was trained with.',
             plots: [{
                 name: 'tuning',
                 title: 'Validation accuracy against the rate',

@@ -23,10 +23,14 @@ const Settings = (() => {
         });
     }
 
-    // Colours and markers go round by what is told apart: methods or whole settings.
+    // Colours and markers go round by what is told apart: methods or whole settings. The second time round, lines are dashed.
     function styles(names) {
         const index = new Map([...new Set(names)].map((name, i) => [name, i]));
-        return (name) => () => ({colour: Palette.colour(index.get(name)), marker: Palette.marker(index.get(name)), dash: []});
+        return (name) => () => ({
+            colour: Palette.colour(index.get(name)),
+            marker: Palette.marker(index.get(name)),
+            dash: index.get(name) < 8 ? [] : [7, 4]
+        });
     }
 
     // Where an axis of accuracies begins: the first epochs, or rates that do not work, would press all else into its top. What
