@@ -111,6 +111,29 @@ class Controls(PageCase):
         self.assertTrue(self.run_script("return document.querySelector(\"#filters input[value='avx512']\").checked"))
         self.assertIn("case=1", fragment)
 
+    def test_trend(self):
+        trends = pages.record("history.jsonl")
+        self.choose("#trend-of", "2")
+        self.assertIn("scalar", self.find("#trend .finding strong").text)
+        self.press("#trend tbody button[aria-label*='avx512']")
+        self.run_script("Lazy.drawAll()")
+        self.assertIn("LOST", self.find("#trend .finding").text)
+        self.assertEqual(len(next(iter(self.chart("trend").values()))), len(trends[3]["points"]))
+
+    def test_two_trainings(self):
+        """Two records of trainings: one is shown, the other can be chosen, and the address remembers it."""
+        self.open(pages.two_trainings())
+        options = self.run_script("return [...document.querySelector('#training').options].map((one) => one.textContent)")
+        self.assertEqual(len(options), 2)
+        self.choose("#training", "1")
+        second = self.chart("budgets-test")
+        self.choose("#training", "0")
+        self.assertNotEqual(set(self.chart("budgets-test")), set(second))
+        self.assertIn("training=0", self.run_script("return location.hash"))
+        words = self.find("#overview .finding").text
+        for name in ("mnist", "fashion-mnist"):
+            self.assertIn(f"Highest validation accuracy of mlp, {name}: ", words)
+
     def test_bad_address(self):
         for fragment in ("#case=99&series=x&base=nobody&budget=%5B1&theme=pink&trend=-1&backend=%5B%22", "#%%%=1", "#times"):
             with self.subTest(fragment):

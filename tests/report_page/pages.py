@@ -84,6 +84,19 @@ def diverged():
     return report("diverged", path)
 
 
+def two_trainings():
+    """A page of two records of trainings: all of them, and those of one optimizer on other data."""
+    path = os.path.join(WORK, "second-train.jsonl")
+    with open(path, "w", encoding="utf-8") as file:
+        for item in record("train.jsonl"):
+            item["machine"] = "delta" if item["kind"] == "run" else item.get("machine")
+            if item["kind"] in ("run", "end"):
+                file.write(json.dumps({**item, "id": "second"} if item["kind"] == "run" else item) + "\n")
+            elif item.get("optimizer") == "adam":
+                file.write(json.dumps({**item, "dataset": "fashion-mnist"}) + "\n")
+    return report("two-trainings", os.path.join(folder_of_all(), "train.jsonl"), path)
+
+
 def of_results():
     """A page of what was really measured."""
     return report("results", os.path.join(SOURCE, "results"))

@@ -38,6 +38,13 @@ const Data = (() => {
         }
     }
 
+    // By which a choice is remembered, whatever the filters leave.
+    for (const list of [raw.trainings, raw.comparisons, raw.trends]) {
+        list.forEach((one, index) => {
+            one.index = index;
+        });
+    }
+
     const knees = new Map(raw.knees.map((knee) => [`${knee.run}\n${knee.case}\n${knee.row}`, knee.batch]));
 
     // The lines of cells of one case: {key, label, machine, kind, index, cells, knee}. A knee is told of a run: it counts where

@@ -2,7 +2,7 @@
 // commands that repeat it.
 const Figure = (() => {
     'use strict';
-    const switched = new Map();  // "figure axis": whether logarithmic, kept while the figure is drawn anew
+    const switched = new Map();  // "figure x", "figure y", "figure ideals": kept while the figure is drawn anew
 
     function axisSwitch(id, name, label, plots) {
         const key = `${id} ${name}`;
@@ -23,13 +23,12 @@ const Figure = (() => {
     function idealSwitch(id, plots) {
         const button = Dom.button({
             id: `${id}-ideal`,
-            'aria-pressed': 'false',
+            'aria-pressed': String(plots[0].ideals),
             onclick: () => {
-                plots.forEach((plot) => {
-                    plot.ideals = !plot.ideals;
-                    plot.refresh();
-                });
-                button.setAttribute('aria-pressed', String(plots[0].ideals));
+                const is = !plots[0].ideals;
+                switched.set(`${id} ideals`, is);
+                plots.forEach((plot) => plot.setIdeals(is));
+                button.setAttribute('aria-pressed', String(is));
             }
         },
             'Ideal lines');
@@ -106,6 +105,7 @@ const Figure = (() => {
             }
         }
         const made = figure.plots.map((spec) => plotOf(spec, legend));
+        made.forEach(({plot}) => plot.setIdeals(switched.get(`${figure.id} ideals`) || false));
         return {
             legend,
             plots: made.map((one) => one.plot),

@@ -8,10 +8,7 @@
             return null;
         }
         const widest = view.trainings.reduce((a, b) => (b.settings.length >= a.settings.length ? b : a));
-        const chosen = view.trainings.find(
-            (training) => String(Data.trainings.findIndex((one) => one.run === training.run && one.backend === training.backend &&
-                                  one.label === training.label && one.model === training.model &&
-                                  one.dataset === training.dataset && one.threads === training.threads)) === State.get('training'));
+        const chosen = view.trainings.find((training) => String(training.index) === State.get('training'));
         const training = chosen || widest;
         return {
             training,
@@ -22,18 +19,13 @@
         };
     }
 
-    const indexOf = (training) => Data.trainings.findIndex((one) => one.run === training.run && one.backend === training.backend &&
-            one.label === training.label && one.model === training.model && one.dataset === training.dataset &&
-            one.threads === training.threads);
-
     function choices(shared) {
         if (shared.trainings.length < 2) {
             return [];
         }
         return [Dom.select('training', 'Training',
-            shared.trainings.map(
-                (training) => [indexOf(training), `${Settings.about(training)} (${Data.runs[training.run].file})`]),
-            indexOf(shared.training), (value) => State.set('training', value))];
+            shared.trainings.map((training) => [training.index, `${Settings.about(training)} (${Data.runs[training.run].file})`]),
+            shared.training.index, (value) => State.set('training', value))];
     }
 
     Report.addPart({id: 'accuracy', title: 'Accuracy', prepare, choices});

@@ -8,19 +8,17 @@
             return null;
         }
         const worst = (comparison) => Math.min(...comparison.cells.map((cell) => Verdicts.rank(cell.verdict)));
-        const index = (comparison) => Data.comparisons.findIndex((one) => one.run === comparison.run);
-        const chosen = view.comparisons.find((one) => String(index(one)) === State.get('comparison'));
+        const chosen = view.comparisons.find((one) => String(one.index) === State.get('comparison'));
         const comparison = chosen || view.comparisons.reduce((a, b) => (worst(b) < worst(a) ? b : a));
-        return {comparison, comparisons: view.comparisons, index};
+        return {comparison, comparisons: view.comparisons};
     }
 
     const title = (comparison) => `${comparison.base} → ${comparison.head}`;
 
-    function choices({comparison, comparisons, index}) {
-        return comparisons.length < 2 ? []
-                                      : [Dom.select('comparison', 'Comparison',
-                                            comparisons.map((one) => [index(one), `${title(one)}, ${Data.runs[one.run].file}`]),
-                                            index(comparison), (value) => State.set('comparison', value))];
+    function choices({comparison, comparisons}) {
+        return comparisons.length < 2 ? [] : [Dom.select('comparison', 'Comparison',
+                                                 comparisons.map((one) => [one.index, `${title(one)}, ${Data.runs[one.run].file}`]),
+                                                 comparison.index, (value) => State.set('comparison', value))];
     }
 
     function chips(cells) {

@@ -21,9 +21,8 @@
         if (trends.length === 0) {
             return null;
         }
-        const index = (trend) => Data.trends.indexOf(trend);
-        const chosen = trends.find((trend) => String(index(trend)) === State.get('trend'));
-        return {trends, index, trend: chosen || trends.reduce((a, b) => (weight(b) > weight(a) ? b : a))};
+        const chosen = trends.find((trend) => String(trend.index) === State.get('trend'));
+        return {trends, trend: chosen || trends.reduce((a, b) => (weight(b) > weight(a) ? b : a))};
     }
 
     function series(trend) {
@@ -78,17 +77,15 @@
                   : 'no lasting change';
     }
 
-    const COLUMNS = (shared) => [{title: 'Cell', value: name}, {
-        title: 'Chart',
-        csv: 'trend',
-        value: shared.index,
-        node: (trend) => Dom.button({
-            class: 'quiet',
-            'aria-label': `Show the trend of ${name(trend)}`,
-            onclick: () => State.set('trend', shared.index(trend))
+    const COLUMNS = [
+        {title: 'Cell', value: name}, {
+            title: 'Chart',
+            csv: 'trend',
+            value: (trend) => trend.index,
+            node: (trend) => Dom.button(
+                {class: 'quiet', 'aria-label': `Show the trend of ${name(trend)}`, onclick: () => State.set('trend', trend.index)},
+                'Show')
         },
-            'Show')
-    },
         {title: 'Machine', value: machine}, {title: 'Runs', number: true, value: (trend) => trend.points.length}, {
             title: 'First',
             csv: 'first_ns',
@@ -106,11 +103,12 @@
         {title: 'Last to first', csv: 'ratio', number: true, value: whole, text: (trend) => Format.change(whole(trend))},
         {title: 'Changes', number: true, value: (trend) => trend.changes.length},
         {title: 'Last change', csv: 'last_change', number: true, value: (trend) => last(trend)?.ratio, text: change},
-        {title: 'State', value: (trend) => (trend.lost ? 'LOST' : 'measured'), strong: (trend) => Boolean(trend.lost)}];
+        {title: 'State', value: (trend) => (trend.lost ? 'LOST' : 'measured'), strong: (trend) => Boolean(trend.lost)}
+    ];
 
     function build(shared) {
         const {trend, trends} = shared;
-        const options = trends.map((one) => [shared.index(one), `${name(one)}${machine(one) ? `, ${machine(one)}` : ''}`]);
+        const options = trends.map((one) => [one.index, `${name(one)}${machine(one) ? `, ${machine(one)}` : ''}`]);
         const changed = trends.filter((one) => one.changes.length > 0).length;
         const lost = trend.lost ? ` It is LOST: ${trend.lost.status} since ${Format.date(trend.lost.started)}.` : '';
         return {
@@ -126,9 +124,8 @@
             how: 'Each point is the median of a run. A dashed line is a lasting change, with its size and the revision that ' +
                 'first had it: four runs on both sides, ' +
                 'and p at most 0.001. One or two odd runs are none.',
-            choices: [trends.length > 1
-                    ? Dom.select('trend-of', 'Cell', options, shared.index(trend), (value) => State.set('trend', value))
-                    : null],
+            choices: [trends.length > 1 ? Dom.select('trend-of', 'Cell', options, trend.index, (value) => State.set('trend', value))
+                                        : null],
             plots: [{
                 name: 'trend',
                 title: name(trend),
@@ -137,7 +134,7 @@
                 x: days(trend),
                 y: {title: `time of ${trend.series}`, log: false, canSwitch: true, format: Format.nsShort, air: 0.14}
             }],
-            extra: [Table.create('trends-table', 'All trends', COLUMNS(shared), trends)],
+            extra: [Table.create('trends-table', 'All trends', COLUMNS, trends)],
             repeat: Data.commands(trend.run === null ? [] : [trend.run]),
         };
     }

@@ -3,7 +3,7 @@
 //   x, y       {title, log, format(value), min, max, zero, ceiling, air, values, room, fixed(count) → values}
 //   series     [{key, label, style(), points: [{x, y, low, high, hollow, style(), tell: [lines]}], band, whiskers, knee: {x, y}}]
 //   rows       [{label, right}] of a chart whose y is the number of a row
-//   wrong, levels, ideals, notes    see marks.js
+//   wrong [{key, x, style()}], levels [{axis, value, strong, shown}], ideals [{label, at(x), along}], notes [{x, text}]
 const Plot = (() => {
     'use strict';
     const all = new Set();                                      // those that are drawn
@@ -185,6 +185,10 @@ const Plot = (() => {
                 plot.chart.options = options(spec, legend, plot.chart.$length);
                 plot.chart.update('none');
             }
+        };
+        plot.setIdeals = (is) => {
+            plot.ideals = is;
+            plot.refresh();
         };
         plot.setLog = (name, is) => {
             spec[name].log = is;
