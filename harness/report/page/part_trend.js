@@ -102,7 +102,7 @@
         },
         {title: 'Last to first', csv: 'ratio', number: true, value: whole, text: (trend) => Format.change(whole(trend))},
         {title: 'Changes', number: true, value: (trend) => trend.changes.length},
-        {title: 'Last change', csv: 'last_change', number: true, value: (trend) => last(trend)?.ratio, text: change},
+        {title: 'Last change', csv: 'last_change', wide: true, value: (trend) => last(trend)?.ratio, text: change},
         {title: 'State', value: (trend) => (trend.lost ? 'LOST' : 'measured'), strong: (trend) => Boolean(trend.lost)}
     ];
 
