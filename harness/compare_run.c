@@ -30,6 +30,21 @@ static const struct bm_row *naming_row(const struct bm_compare_run *run,
     return head == NULL || head->device == NULL || run->variant != NULL ? base : head;
 }
 
+static void name_cell(json_t *names, struct bm_comparison_cell *cell) {
+    bm_stored_name(names, cell->name, sizeof cell->name);
+    json_decref(names);
+}
+
+static void name_backend(const struct bm_compare_run *run,
+                         const struct bm_compare_pair *pair,
+                         struct bm_comparison_cell *cell) {
+    bm_row_label(naming_row(run, pair), cell->backend, sizeof cell->backend);
+    if (run->variant != NULL) {
+        size_t used = strlen(cell->backend);
+        (void)snprintf(cell->backend + used, sizeof cell->backend - used, " %s", run->variant);
+    }
+}
+
 static void describe_cell(const struct bm_compare_run *run,
                           const struct bm_compare_pair *pair,
                           uint64_t batch,
@@ -37,18 +52,13 @@ static void describe_cell(const struct bm_compare_run *run,
     const struct bm_case *of = &run->campaign.of;
     const struct bm_row *row = naming_row(run, pair);
     const char *device = json_string_value(json_object_get(row->device, "name"));
-    json_t *names = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I}", "model", of->model->name, "layers",
-        of->layers, "dataset", of->dataset->name, "optimizer", bm_optimizer_names[of->optimizer],
-        "batch", (json_int_t)batch, "threads", (int)of->threads, "precision", of->precision,
-        "micro_batch", (json_int_t)of->micro_batch, "seed", (json_int_t)of->seed);
-    bm_stored_name(names, cell->name, sizeof cell->name);
-    json_decref(names);
-    bm_row_label(row, cell->backend, sizeof cell->backend);
-    if (run->variant != NULL) {
-        size_t used = strlen(cell->backend);
-        (void)snprintf(cell->backend + used, sizeof cell->backend - used, " %s", run->variant);
-    }
+    name_cell(json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I}", "model", of->model->name,
+                        "layers", of->layers, "dataset", of->dataset->name, "optimizer",
+                        bm_optimizer_names[of->optimizer], "batch", (json_int_t)batch, "threads",
+                        (int)of->threads, "precision", of->precision, "micro_batch",
+                        (json_int_t)of->micro_batch, "seed", (json_int_t)of->seed),
+              cell);
+    name_backend(run, pair, cell);
     (void)snprintf(cell->device, sizeof cell->device, "%s", device == NULL ? "" : device);
     cell->batch = batch;
     cell->threads = of->threads;
@@ -253,15 +263,62 @@ static int32_t open_dataset(struct bm_compare_run *run, const char *name) {
     return bm_campaign_open_dataset(campaign, name);
 }
 
-static uint64_t count_cells(const struct bm_compare_run *run) {
-    const struct bm_options *options = run->campaign.options;
-    uint64_t pairs = 0;
-    for (uint32_t i = 0; i < run->plan.pair_count; i++) {
-        pairs += is_measured(run, &run->plan.pair[i]) != 0;
-    }
-    return pairs * options->dataset.count * options->model.count * options->seed.count *
+/* Takes a place in a list of `count` out of the number of a combination. */
+static uint32_t take(uint64_t *number, uint32_t count) {
+    uint32_t place = (uint32_t)(*number % count);
+    *number /= count;
+    return place;
+}
+
+static uint64_t combination_count(const struct bm_options *options) {
+    return (uint64_t)options->dataset.count * options->model.count * options->seed.count *
            options->precision.count * options->optimizer.count * options->threads.count *
            options->batch.count;
+}
+
+/* A cell of the options by the number of its combination, as it is called where no batch is above
+ * its data, which is not there yet. */
+static void
+name_planned(const struct bm_options *options, uint64_t number, struct bm_comparison_cell *cell) {
+    uint32_t dataset = take(&number, options->dataset.count);
+    uint32_t model = take(&number, options->model.count);
+    uint32_t seed = take(&number, options->seed.count);
+    uint32_t precision = take(&number, options->precision.count);
+    uint32_t optimizer = take(&number, options->optimizer.count);
+    uint32_t threads = take(&number, options->threads.count);
+    uint32_t batch = take(&number, options->batch.count);
+    name_cell(
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I}", "model",
+                  options->model.names[model], "layers", options->layers, "dataset",
+                  options->dataset.names[dataset], "optimizer", options->optimizer.names[optimizer],
+                  "batch", (json_int_t)options->batch.values[batch], "threads",
+                  (json_int_t)options->threads.values[threads], "precision",
+                  options->precision.names[precision], "micro_batch",
+                  (json_int_t)options->micro_batch, "seed", (json_int_t)options->seed.values[seed]),
+        cell);
+}
+
+static uint64_t count_of_pair(const struct bm_compare_run *run,
+                              const struct bm_compare_pair *pair) {
+    const struct bm_options *options = run->campaign.options;
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < combination_count(options); i++) {
+        struct bm_comparison_cell cell;
+        name_planned(options, i, &cell);
+        name_backend(run, pair, &cell);
+        count += is_wanted(run, &cell) != 0;
+    }
+    return count;
+}
+
+static uint64_t count_cells(const struct bm_compare_run *run) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < run->plan.pair_count; i++) {
+        if (is_measured(run, &run->plan.pair[i])) {
+            count += count_of_pair(run, &run->plan.pair[i]);
+        }
+    }
+    return count;
 }
 
 int bm_compare_run_cells(struct bm_compare_run *run) {

@@ -130,6 +130,7 @@ expect 0 '3 IDENTICAL' new new --batch 1,7,9
 check '[c["batch"] for c in cells] == [1, 7, 9]'
 expect 0 '1 IDENTICAL' new new --batch 1,7,9 --filter 'scalar, *, batch 9, *'
 check 'c["batch"] == 9'
+expect 0 'plan: 1 cell to measure' new new --no-identical --batch 1,7,9 --filter 'scalar, *, batch 9, *' --threshold 50%
 
 # Nothing to compare, and what cannot be.
 expect 5 'matches "nothing*"' new new --filter 'nothing*'
