@@ -59,6 +59,7 @@ int32_t bm_paired_ratio(const json_t *base, const json_t *cell, struct bm_paired
     }
     ratio->apart = bm_stats_ratio(base_medians, medians, ratio->rounds, &ratio->ratio, &ratio->low,
                                   &ratio->high, scratch);
+    ratio->has_interval = ratio->rounds >= BM_STATS_ROUNDS_MIN;
     return 1;
 }
 

@@ -14,7 +14,8 @@ struct bm_paired_ratio {
     double low;
     double high;
     uint32_t rounds;
-    int32_t apart; /* the interval does not hold 1 */
+    int32_t has_interval; /* else `low` and `high` are the least and the most of too few rounds */
+    int32_t apart;        /* the interval does not hold 1 */
 };
 
 /* Time of an update of `base` over that of `cell`: above 1 where `cell` is the faster one. 0 if one

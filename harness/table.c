@@ -373,11 +373,16 @@ static int same_run(const json_t *a, const json_t *b) {
 }
 
 /* "2.31x (2.25 to 2.40)": how much faster than `base`, paired by round; "tie" where the interval
- * holds 1. */
+ * holds 1; "2.31x (2 rounds)" where these are too few for one. */
 static void ratio_field(const json_t *base, const json_t *cell, char *text, uint32_t capacity) {
     struct bm_paired_ratio ratio;
     if (!same_run(base, cell) || !bm_paired_ratio(base, cell, &ratio)) {
         (void)snprintf(text, capacity, "-");
+        return;
+    }
+    if (!ratio.has_interval) {
+        (void)snprintf(text, capacity, "%.2fx (%u round%s)", ratio.ratio, ratio.rounds,
+                       ratio.rounds == 1 ? "" : "s");
         return;
     }
     (void)snprintf(text, capacity, "%.2fx (%.2f to %.2f)%s", ratio.ratio, ratio.low, ratio.high,

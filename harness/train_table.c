@@ -532,14 +532,14 @@ static void print_csv(const json_t *objects, FILE *stream) {
     }
 }
 
-/* The objects of a stream of lines, of which some are empty; the caller's. */
+/* The objects of a stream of lines, of which some are empty; the caller's. NULL without memory. */
 static json_t *parse_blocks(const char *lines) {
     json_t *list = json_array();
-    while (*lines != '\0') {
+    while (list != NULL && *lines != '\0') {
         size_t length = strcspn(lines, "\n");
-        json_t *block = length == 0 ? NULL : json_loadb(lines, length, 0, NULL);
-        if (block != NULL) {
-            (void)json_array_append_new(list, block);
+        if (length > 0 && json_array_append_new(list, json_loadb(lines, length, 0, NULL)) != 0) {
+            json_decref(list);
+            return NULL;
         }
         lines += length + (lines[length] == '\n');
     }

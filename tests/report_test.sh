@@ -170,6 +170,8 @@ near(first["high"], 100 / 190, "high")
 near(one(small["ratios"], batch=4)["ratio"], 4 / 3, "ratio at 4")
 tied = page(write("tied.jsonl", [RUN, cell("fast", 1, [100.0, 101.0, 99.0, 100.0, 100.0]), cell("slow", 1, [100.0] * 5)]))
 expect(tied["ratios"][0]["tie"] is True and tied["runs"][0]["finished"] is False, "a tie", tied["ratios"])
+few = page(write("few.jsonl", [RUN, cell("fast", 1, [100.0] * 4), cell("slow", 1, [200.0] * 5)]))["ratios"][0]
+expect((few["rounds"], few["ratio"], few["low"], few["high"], few["tie"]) == (4, 0.5, None, None, None), "few rounds", few)
 
 # Pairs grow with the square of the rows: of more than 24, those with as many threads stay; of 24, all.
 for count, pairs in ((24, 24 * 23 / 2), (26, 2 * 13 * 12 / 2)):

@@ -107,14 +107,17 @@ static void add_ratio(const json_t *base, const json_t *pair, json_t *ratios) {
     if (!bm_paired_ratio(json_array_get(base, 1), json_array_get(pair, 1), &ratio)) {
         return;
     }
+    double unknown = (double)NAN;
     (void)json_array_append_new(
         ratios,
-        json_pack("{s:O, s:O, s:O, s:O, s:O, s:o, s:o, s:o, s:b}", "run",
+        json_pack("{s:O, s:O, s:O, s:O, s:O, s:i, s:o, s:o, s:o, s:o}", "run",
                   json_object_get(cell, "run"), "case", json_object_get(cell, "case"), "batch",
                   json_object_get(cell, "batch"), "row", json_object_get(cell, "row"), "base",
-                  json_object_get(json_array_get(base, 0), "row"), "ratio",
-                  bm_report_real(ratio.ratio), "low", bm_report_real(ratio.low), "high",
-                  bm_report_real(ratio.high), "tie", !ratio.apart));
+                  json_object_get(json_array_get(base, 0), "row"), "rounds", (int)ratio.rounds,
+                  "ratio", bm_report_real(ratio.ratio), "low",
+                  bm_report_real(ratio.has_interval ? ratio.low : unknown), "high",
+                  bm_report_real(ratio.has_interval ? ratio.high : unknown), "tie",
+                  ratio.has_interval ? json_boolean(!ratio.apart) : json_null()));
 }
 
 /* Where a case has more rows than this, only those with as many threads are told in pairs: their

@@ -285,7 +285,8 @@ static json_t *group_json(struct bm_report_cells *cells,
         json_pack("{s:I, s:o, s:b, s:o, s:o, s:o, s:o}", "run", (json_int_t)run, "label",
                   label_json(group->key), "software", bm_train_is_software(view, group->key),
                   "settings", settings, "noise", noise_json(view, group->key), "times",
-                  times_json(cells, run, view, group->key), "blocks", bm_report_plain(blocks));
+                  times_json(cells, run, view, group->key), "blocks",
+                  blocks == NULL ? NULL : bm_report_plain(blocks));
     bm_report_copy(fields, group->key, object);
     json_decref(blocks);
     return object;

@@ -105,7 +105,11 @@ const Data = (() => {
             return straight;
         }
         const turned = pairs.get([...names, base.row, cell.row].join('\n'));
-        return turned ? {ratio: 1 / turned.ratio, low: 1 / turned.high, high: 1 / turned.low, tie: turned.tie} : null;
+        if (!turned) {
+            return null;
+        }
+        const inverse = (value) => (value === null ? null : 1 / value);
+        return {...turned, ratio: 1 / turned.ratio, low: inverse(turned.high), high: inverse(turned.low)};
     }
 
     // The case with most lines, then with most cells.

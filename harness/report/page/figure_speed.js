@@ -18,8 +18,9 @@
             }
             const pair = Data.paired(cell, other);
             const y = pair ? pair.ratio : other.update.median_ns / cell.update.median_ns;
-            const how = !pair
-                ? 'of the medians: not measured in the same rounds'
+            const how = !pair ? 'of the medians: not measured in the same rounds'
+                : pair.low === null
+                ? `paired by round, of ${Format.count(pair.rounds)}: too few for an interval`
                 : `95 % interval ${Format.ratio(pair.low)} to ${Format.ratio(pair.high)}${pair.tie ? ', a tie: it holds 1' : ''}`;
             return {
                 y,
@@ -47,10 +48,13 @@
         {title: 'Times as fast', csv: 'ratio', number: true, value: (row) => row.y, text: (row) => Format.ratio(row.y)},
         {title: 'From', csv: 'low', number: true, value: (row) => row.low, text: (row) => Format.ratio(row.low)},
         {title: 'To', csv: 'high', number: true, value: (row) => row.high, text: (row) => Format.ratio(row.high)},
-        {title: 'Paired by round',
+        {
+            title: 'Paired by round',
             value: (row) => (row.hollow ? 'no'
+                    : row.low === null  ? 'yes, in too few rounds for an interval'
                     : row.tie           ? 'yes, a tie'
-                                        : 'yes')},
+                                        : 'yes')
+        },
     ];
 
     function build(shared) {
