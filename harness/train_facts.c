@@ -1,6 +1,7 @@
 #include "train_facts.h"
 
 #include "error.h"
+#include "fastest.h"
 #include "interrupt.h"
 #include "row_worker.h"
 #include "schedule.h"
@@ -26,52 +27,11 @@ show(const struct bm_train *train, const struct bm_train_setting *setting, const
                      setting->row->file->name, (unsigned long long)setting->batch, what);
 }
 
-/* ---- Sessions without a trainer ---- */
-
-static int32_t open_session(struct bm_train *train,
-                            const struct bm_train_setting *setting,
-                            struct bm_verdict *verdict) {
-    struct bm_campaign *campaign = train->campaign;
-    struct bm_row *row = setting->row;
-    double hang_s = campaign->options->hang_time_s;
-    json_t *reply = NULL;
-    if (!bm_worker_running(&row->worker[0]) &&
-        !bm_row_start(row, 0, &campaign->of, hang_s, verdict)) {
-        return 0;
-    }
-    row->open_batch[0] = 0;
-    json_t *create = bm_row_create_command(row, &campaign->of, setting->batch);
-    int32_t good = bm_row_ask(row, 0, create, hang_s, &reply, verdict);
-    json_decref(reply);
-    return good;
-}
-
-static double ask_update_ns(struct bm_train *train,
-                            const struct bm_train_setting *setting,
-                            const char *what,
-                            struct bm_verdict *verdict) {
-    json_t *reply = NULL;
-    json_t *command = json_pack("{s:s}", "do", what);
-    double hang_s = 20 * train->campaign->options->hang_time_s;
-    (void)bm_row_ask(setting->row, 0, command, hang_s, &reply, verdict);
-    double update_ns = json_number_value(json_object_get(reply, "update_ns"));
-    json_decref(reply);
-    return update_ns;
-}
-
-double bm_train_estimate(struct bm_train *train, const struct bm_train_setting *setting) {
-    struct bm_verdict verdict = {.kind = BM_VERDICT_OK};
-    show(train, setting, "how fast?");
-    return open_session(train, setting, &verdict)
-               ? ask_update_ns(train, setting, "calibrate", &verdict)
-               : 0;
-}
-
 int32_t bm_train_check(struct bm_train *train, const struct bm_train_setting *setting) {
     struct bm_verdict verdict = {.kind = BM_VERDICT_OK};
     show(train, setting, "check against the float64 reference");
-    if (open_session(train, setting, &verdict)) {
-        (void)ask_update_ns(train, setting, "check", &verdict);
+    if (bm_fastest_open(train->campaign, setting->row, setting->batch, &verdict)) {
+        (void)bm_fastest_ask_ns(train->campaign, setting->row, "check", &verdict);
     }
     if (verdict.kind != BM_VERDICT_OK && verdict.kind != BM_VERDICT_INTERRUPTED) {
         bm_train_fail(train, setting, &verdict);

@@ -20,7 +20,4 @@ void bm_train_measure_time(struct bm_train *train, const struct bm_train_setting
  * leaves it is wrong. */
 void bm_train_trajectory(struct bm_train *train, const struct bm_train_setting *setting);
 
-/* Nanoseconds of an update of this setting, roughly; 0 if it could not be had. */
-double bm_train_estimate(struct bm_train *train, const struct bm_train_setting *setting);
-
 #endif

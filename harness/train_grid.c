@@ -2,6 +2,7 @@
 
 #include "division.h"
 #include "error.h"
+#include "fastest.h"
 #include "interrupt.h"
 #include "schedule.h"
 #include "train_equal.h"
@@ -266,51 +267,22 @@ static void train_batch(struct bm_train *train, const char *schedule, uint32_t i
 
 /* ---- Which backends ---- */
 
-static void say_choice(const struct bm_train *train) {
-    struct bm_campaign *campaign = train->campaign;
-    if (campaign->options->backend.count == 0 && campaign->selection.row_count > 1) {
-        bm_progress_clear(&campaign->progress);
-        (void)fprintf(stderr, "backend: %s, the fastest of %u here at batch %llu (--backend)\n",
-                      train->rows[0]->file->name, campaign->selection.row_count,
-                      (unsigned long long)campaign->batches[usual_index(campaign)]);
-    }
-}
-
 /* Those that were named; without names the fastest at the usual batch size, since a training is
  * long. */
 static int32_t choose_rows(struct bm_train *train) {
     struct bm_campaign *campaign = train->campaign;
     struct bm_selection *selection = &campaign->selection;
-    double best_ns = INFINITY;
     train->row_count = 0;
-    for (uint32_t r = 0; r < selection->row_count; r++) {
-        struct bm_row *row = &selection->row[r];
-        struct bm_train_setting setting = {.row = row,
-                                           .batch = campaign->batches[usual_index(campaign)]};
-        if (row->computes_nothing ||
-            (row->device == NULL && campaign->options->backend.count == 0)) {
-            continue;
-        }
-        if (campaign->options->backend.count > 0) {
-            train->rows[train->row_count++] = row;
-            continue;
-        }
-        double update_ns = bm_train_estimate(train, &setting);
-        bm_schedule_stop(row);
-        if (update_ns > 0 && update_ns < best_ns) {
-            best_ns = update_ns;
-            train->rows[0] = row;
-            train->row_count = 1;
+    for (uint32_t r = 0; r < selection->row_count && campaign->options->backend.count > 0; r++) {
+        if (!selection->row[r].computes_nothing) {
+            train->rows[train->row_count++] = &selection->row[r];
         }
     }
-    if (train->row_count == 0) {
-        return bm_fail(
-            campaign->error, BM_STATUS_INVALID,
-            "expected a backend that can train \"%s\" in %s, found none (batchmark list)",
-            campaign->model.name, campaign->of.precision);
+    if (train->row_count > 0) {
+        return BM_STATUS_OK;
     }
-    say_choice(train);
-    return BM_STATUS_OK;
+    train->row_count = 1;
+    return bm_fastest_row(campaign, campaign->batches[usual_index(campaign)], &train->rows[0]);
 }
 
 /* ---- The grid ---- */
