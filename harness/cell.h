@@ -31,6 +31,7 @@ struct bm_case {
     uint64_t image_count; /* training images, the held-out ones included */
     uint64_t held_out;
     int reference_fd;
+    int vectors_fd; /* arrays shared with the worker (serve_landscape.h); 0: none */
     char layers[BM_LAYERS_SIZE];
 };
 

@@ -41,8 +41,10 @@ static int32_t start_process(struct bm_row *row,
                              struct bm_verdict *verdict) {
     struct bm_worker_variable variables[BM_LIST_MAX + 1];
     struct bm_error error = {0};
-    struct bm_worker_spec spec = {
-        .data_fd = of->dataset->fd, .reference_fd = of->reference_fd, .variables = variables};
+    struct bm_worker_spec spec = {.data_fd = of->dataset->fd,
+                                  .reference_fd = of->reference_fd,
+                                  .vectors_fd = of->vectors_fd,
+                                  .variables = variables};
     spec.variable_count =
         bm_discover_variables(row->options, row->file->name, variables, BM_LIST_MAX);
     if (row->padding != NULL) {

@@ -9,6 +9,7 @@
 #include "loader.h"
 #include "measure.h"
 #include "resident.h"
+#include "serve_landscape.h"
 #include "serve_train.h"
 #include "serve_turn.h"
 #include "stats.h"
@@ -36,6 +37,7 @@ struct server {
     uint32_t bench_open;
     struct bm_trainer trainer; /* of the open session; its bench is NULL: none */
     struct bm_served_turns turns;
+    struct bm_served_landscape landscape;
     uint64_t resident;     /* bytes before the first session; 0: unknown */
     json_t *bench_command; /* holds the texts that the open problem points to */
     struct bm_block_shape shape[BM_SERIES_COUNT]; /* of the last block of each series */
@@ -144,6 +146,7 @@ do_load(struct server *server, const json_t *command, json_t *reply, struct bm_e
 static void close_bench(struct server *server) {
     bm_trainer_close(&server->trainer);
     bm_served_turns_close(&server->turns);
+    bm_served_landscape_close(&server->landscape);
     if (server->bench_open) {
         bm_bench_close(&server->bench);
     }
@@ -508,7 +511,8 @@ static int32_t needs_bench(const char *what) {
             return 1;
         }
     }
-    return strncmp(what, "train", 5) == 0 || strncmp(what, "turn", 4) == 0;
+    return strncmp(what, "train", 5) == 0 || strncmp(what, "turn", 4) == 0 ||
+           strncmp(what, "landscape", 9) == 0;
 }
 
 static int32_t
@@ -550,6 +554,10 @@ dispatch(struct server *server, json_t *command, json_t *reply, struct bm_error 
     }
     if (strncmp(what, "turn", 4) == 0) {
         return bm_serve_turn(&server->turns, &server->bench, what, command, reply, error);
+    }
+    if (strncmp(what, "landscape", 9) == 0) {
+        return bm_serve_landscape(&server->landscape, server->files->vectors_fd, &server->trainer,
+                                  what, command, reply, error);
     }
     if (strcmp(what, "conform") == 0) {
         return do_conform(server, command, reply, error);
@@ -635,6 +643,9 @@ void bm_serve(const struct bm_serve_files *files) {
     if (files->reference_fd >= 0) {
         (void)close(files->reference_fd);
     }
+    if (files->vectors_fd >= 0) {
+        (void)close(files->vectors_fd);
+    }
 }
 
 static int has_word(int argc, char **argv, const char *word) {
@@ -666,6 +677,7 @@ void bm_serve_main(int argc, char **argv) {
         .reply_fd = BM_SERVE_REPLY_FD,
         .data_fd = has_word(argc, argv, "data") ? BM_SERVE_DATA_FD : -1,
         .reference_fd = has_word(argc, argv, "reference") ? BM_SERVE_REFERENCE_FD : -1,
+        .vectors_fd = has_word(argc, argv, "vectors") ? BM_SERVE_VECTORS_FD : -1,
         .page = page,
     };
     bm_serve(&files);

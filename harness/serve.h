@@ -12,6 +12,7 @@
 #define BM_SERVE_PAGE_FD 5
 #define BM_SERVE_DATA_FD 6
 #define BM_SERVE_REFERENCE_FD 7
+#define BM_SERVE_VECTORS_FD 8
 
 /* What a worker works with; descriptors of -1 are absent. */
 struct bm_serve_files {
@@ -19,6 +20,7 @@ struct bm_serve_files {
     int reply_fd;
     int data_fd;
     int reference_fd;
+    int vectors_fd; /* see serve_landscape.h */
     struct bm_page *page;
 };
 

@@ -229,7 +229,7 @@ do_average(struct bm_trainer *trainer, const json_t *command, struct bm_error *e
     }
     free(sums);
     free(params);
-    return status ? status : bm_trainer_renew_statistics(trainer, error);
+    return status ? status : bm_trainer_renew_statistics(trainer, 0, error);
 }
 
 /* ---- Noise ---- */

@@ -209,15 +209,16 @@ int32_t bm_trainer_begin_from(struct bm_trainer *trainer,
     return status;
 }
 
-/* A running mean forgets its start by .9 a slice; a hundred slices leave 3e-5 of it. */
-#define RENEWING_SLICES_MIN 100u
-
-int32_t bm_trainer_renew_statistics(struct bm_trainer *trainer, struct bm_error *error) {
+int32_t
+bm_trainer_renew_statistics(struct bm_trainer *trainer, uint64_t slices, struct bm_error *error) {
     struct bm_bench *bench = trainer->bench;
     uint64_t first = bench->first;
     int32_t status = bench->statistics_count > 0 ? give_order(trainer, error) : BM_STATUS_OK;
-    uint64_t slices = (images_of(trainer) + bench->batch - 1) / bench->batch;
-    slices = slices < RENEWING_SLICES_MIN ? RENEWING_SLICES_MIN : slices;
+    uint64_t all = (images_of(trainer) + bench->batch - 1) / bench->batch;
+    slices = slices == 0 ? all : slices;
+    if (slices < BM_TRAINER_RENEWING_SLICES_MIN) {
+        slices = BM_TRAINER_RENEWING_SLICES_MIN;
+    }
     bench->first = 0;
     for (uint64_t i = 0; i < slices && bench->statistics_count > 0 && status == BM_STATUS_OK; i++) {
         uint64_t count = next_count(trainer);

@@ -137,13 +137,14 @@ struct plumbing {
     int page;
     int data; /* copies of the memory files' descriptors, out of the way of the fixed numbers */
     int reference;
+    int vectors;
 };
 
 static void close_plumbing(struct plumbing *plumbing) {
     int *fds[] = {&plumbing->command[0], &plumbing->command[1], &plumbing->reply[0],
                   &plumbing->reply[1],   &plumbing->out[0],     &plumbing->out[1],
                   &plumbing->err[0],     &plumbing->err[1],     &plumbing->page,
-                  &plumbing->data,       &plumbing->reference};
+                  &plumbing->data,       &plumbing->reference,  &plumbing->vectors};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         close_fd(fds[i]);
     }
@@ -154,11 +155,15 @@ static int copy_high(int fd, int *copy) {
     return fd >= 0 && *copy < 0 ? -1 : 0;
 }
 
+static int vectors_of(const struct bm_worker_spec *spec) {
+    return spec->vectors_fd > 0 ? spec->vectors_fd : -1;
+}
+
 static int32_t open_plumbing(struct plumbing *plumbing,
                              const struct bm_worker_spec *spec,
                              struct bm_worker *worker,
                              struct bm_error *error) {
-    *plumbing = (struct plumbing){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1, -1};
+    *plumbing = (struct plumbing){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1, -1, -1};
     plumbing->page = memfd_create("batchmark page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (plumbing->page < 0 || move_high(&plumbing->page) != 0 ||
         ftruncate(plumbing->page, (off_t)sizeof(struct bm_page)) != 0 ||
@@ -166,7 +171,8 @@ static int32_t open_plumbing(struct plumbing *plumbing,
         open_pipe(plumbing->command) != 0 || open_pipe(plumbing->reply) != 0 ||
         open_pipe(plumbing->out) != 0 || open_pipe(plumbing->err) != 0 ||
         copy_high(spec->data_fd, &plumbing->data) != 0 ||
-        copy_high(spec->reference_fd, &plumbing->reference) != 0) {
+        copy_high(spec->reference_fd, &plumbing->reference) != 0 ||
+        copy_high(vectors_of(spec), &plumbing->vectors) != 0) {
         return bm_fail_errno(error, BM_STATUS_INTERNAL, "worker: cannot make its pipes");
     }
     worker->page =
@@ -215,6 +221,7 @@ static int add_files(posix_spawn_file_actions_t *actions, const struct plumbing 
         {plumbing->page, BM_SERVE_PAGE_FD},
         {plumbing->data, BM_SERVE_DATA_FD},
         {plumbing->reference, BM_SERVE_REFERENCE_FD},
+        {plumbing->vectors, BM_SERVE_VECTORS_FD},
     };
     int status = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     for (size_t i = 0; i < sizeof moves / sizeof moves[0] && status == 0; i++) {
@@ -239,7 +246,8 @@ struct words {
     char parent[32];
     char data[8];
     char reference[16];
-    char *argv[BM_WORKER_WRAPPER_MAX + 6];
+    char vectors[8];
+    char *argv[BM_WORKER_WRAPPER_MAX + 7];
 };
 
 static void make_words(struct words *words, const struct bm_worker_spec *spec) {
@@ -257,6 +265,9 @@ static void make_words(struct words *words, const struct bm_worker_spec *spec) {
     }
     if (spec->reference_fd >= 0) {
         words->argv[count++] = memcpy(words->reference, "reference", sizeof "reference");
+    }
+    if (vectors_of(spec) >= 0) {
+        words->argv[count++] = memcpy(words->vectors, "vectors", sizeof "vectors");
     }
     words->argv[count] = NULL;
 }
@@ -315,6 +326,7 @@ static int start_thread(struct bm_worker *worker,
     files->reply_fd = fcntl(plumbing->reply[1], F_DUPFD_CLOEXEC, LOWEST_OWN_FD);
     (void)copy_high(spec->data_fd, &files->data_fd);
     (void)copy_high(spec->reference_fd, &files->reference_fd);
+    (void)copy_high(vectors_of(spec), &files->vectors_fd);
     files->page = worker->page;
     int status = pthread_create(&worker->thread, NULL, serve_thread, files);
     if (status == 0) {

@@ -43,6 +43,7 @@ struct bm_worker_variable {
 struct bm_worker_spec {
     int data_fd; /* memory files to inherit; -1 for none */
     int reference_fd;
+    int vectors_fd; /* arrays that both write (serve_landscape.h); 0: none */
     const struct bm_worker_variable *variables;
     uint32_t variable_count;
     uint32_t in_process;  /* a thread of this process instead: for debuggers and sanitizers */

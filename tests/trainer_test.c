@@ -340,7 +340,8 @@ static void test_renew(void) {
     struct bm_checkpoint again = {0};
     (void)run_all(training, EACH + 3, 4);
     save(training, &before);
-    TEST_CHECK(bm_trainer_renew_statistics(&training->trainer, &training->error) == BM_STATUS_OK);
+    TEST_CHECK(bm_trainer_renew_statistics(&training->trainer, 0, &training->error) ==
+               BM_STATUS_OK);
     save(training, &after);
     TEST_CHECK(same_floats(after.params, before.params, before.param_count));
     TEST_CHECK(same_floats(after.slot[0], before.slot[0], before.param_count));
@@ -351,7 +352,8 @@ static void test_renew(void) {
     }
     TEST_CHECK(bm_checkpoint_give(&before, training->trainer.bench, &training->error) ==
                BM_STATUS_OK);
-    TEST_CHECK(bm_trainer_renew_statistics(&training->trainer, &training->error) == BM_STATUS_OK);
+    TEST_CHECK(bm_trainer_renew_statistics(&training->trainer, 0, &training->error) ==
+               BM_STATUS_OK);
     save(training, &again);
     for (uint64_t i = 0; i < again.statistics_count; i++) {
         TEST_CHECK(fabsf(again.statistics[i] - after.statistics[i]) < 0.1f);
