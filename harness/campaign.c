@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 double bm_campaign_left_s(const struct bm_campaign *campaign) {
     return campaign->deadline_s - bm_schedule_now_s();
@@ -124,7 +125,7 @@ static void set_defaults(struct bm_options *options) {
     }
 }
 
-/* The end object and the file's final name; an interrupted run keeps its partial name, for
+/* The end object and the file's final name; an interrupted run keeps its partial name, also for
  * --resume. */
 static void close_record(struct bm_campaign *campaign) {
     struct bm_error error = {0};
@@ -148,6 +149,14 @@ static void close_record(struct bm_campaign *campaign) {
     }
 }
 
+static void print_interruption(const struct bm_campaign *campaign, FILE *stream) {
+    (void)fprintf(stream, "interrupted; what is done is in %s", campaign->record.partial);
+    if (campaign->command->keeps != NULL) {
+        (void)fprintf(stream, ", and --resume %s goes on", campaign->record.path);
+    }
+    (void)fputc('\n', stream);
+}
+
 static void print_end(struct bm_campaign *campaign) {
     const char *format = campaign->options->format;
     bm_progress_clear(&campaign->progress);
@@ -160,11 +169,20 @@ static void print_end(struct bm_campaign *campaign) {
         (void)fprintf(stream, "left out: %s\n", campaign->selection.left_out);
     }
     if (bm_interrupt_signal() != 0) {
-        (void)fprintf(stream, "interrupted; what is done is in %s, and --resume %s goes on\n",
-                      campaign->record.partial, campaign->record.path);
+        print_interruption(campaign, stream);
     } else if (!campaign->outcome.write_failed) {
         bm_record_tell(&campaign->record, stream);
     }
+}
+
+int32_t bm_campaign_make_folder(const struct bm_campaign *campaign) {
+    const char *folder = campaign->options->train.keep;
+    struct stat info;
+    if (folder[0] == '\0' || mkdir(folder, 0777) == 0 ||
+        (stat(folder, &info) == 0 && S_ISDIR(info.st_mode))) {
+        return BM_STATUS_OK;
+    }
+    return bm_fail_errno(campaign->error, BM_STATUS_INVALID, "--keep: no folder %s", folder);
 }
 
 static int fail(const struct bm_campaign *campaign, int code) {
@@ -334,8 +352,7 @@ int bm_campaign_run(const struct bm_campaign_command *command, void *own, int ar
     struct bm_campaign *campaign = calloc(1, sizeof *campaign);
     struct bm_options *options = calloc(1, sizeof *options);
     struct bm_error error = {0};
-    const char *words[1];
-    uint32_t word_count = 0;
+    const uint32_t word_max = command->words == NULL ? 0 : BM_CAMPAIGN_WORD_MAX;
     int code = BM_EXIT_USAGE;
     if (campaign == NULL || options == NULL) {
         free(campaign);
@@ -350,15 +367,17 @@ int bm_campaign_run(const struct bm_campaign_command *command, void *own, int ar
     campaign->dataset.fd = -1;
     campaign->objects = json_array();
     bm_interrupt_catch();
-    int32_t status =
-        bm_options_parse(command->bit, argc, argv, options, words, 0, &word_count, &error);
+    int32_t status = bm_options_parse(command->bit, argc, argv, options, campaign->words, word_max,
+                                      &campaign->word_count, &error);
     if (status == BM_STATUS_OK && options->resume[0] != '\0' && !options->help) {
         status = apply_resume(campaign, argc, argv);
     }
     if (status != BM_STATUS_OK) {
         code = fail(campaign, BM_EXIT_USAGE);
     } else if (options->help) {
-        (void)printf("usage: batchmark %s [OPTIONS]\n\n%s\n\n", command->name, command->about);
+        (void)printf("usage: batchmark %s%s%s [OPTIONS]\n\n%s\n\n", command->name,
+                     command->words == NULL ? "" : " ",
+                     command->words == NULL ? "" : command->words, command->about);
         bm_options_help(command->bit, stdout);
         code = BM_EXIT_OK;
     } else {

@@ -13,11 +13,14 @@
 
 struct bm_campaign;
 
+#define BM_CAMPAIGN_WORD_MAX 128u
+
 /* What a command adds. */
 struct bm_campaign_command {
     uint32_t bit; /* BM_COMMAND_* */
     const char *name;
     const char *about; /* of --help */
+    const char *words; /* of its usage line, besides the options; NULL: it takes none */
     /* Before anything is opened: defaults that depend on others. May be NULL. */
     int32_t (*prepare)(struct bm_campaign *campaign);
     /* With the record open and its first object not yet written. May be NULL. */
@@ -35,6 +38,8 @@ struct bm_campaign {
     const struct bm_campaign_command *command;
     void *own; /* the command's */
     struct bm_options *options;
+    const char *words[BM_CAMPAIGN_WORD_MAX]; /* of the command line that are no options */
+    uint32_t word_count;
     struct bm_selection selection;
     struct bm_record record;
     json_t *objects; /* what the file holds and the table prints */
@@ -77,6 +82,9 @@ int32_t bm_campaign_make_model(struct bm_campaign *campaign, const char *name);
 
 /* Makes the reference of the present case and batches, where any row computes. */
 int32_t bm_campaign_make_reference(struct bm_campaign *campaign);
+
+/* The folder of --keep; it is made if it is not there. */
+int32_t bm_campaign_make_folder(const struct bm_campaign *campaign);
 
 /* Stops the workers of all rows and forgets what they took. */
 void bm_campaign_stop_workers(struct bm_campaign *campaign);

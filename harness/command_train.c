@@ -10,18 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* The folder of --keep; it is made if it is not there. */
-static int32_t check_keep(const struct bm_campaign *campaign) {
-    const char *folder = campaign->options->train.keep;
-    struct stat info;
-    if (folder[0] == '\0' || mkdir(folder, 0777) == 0 ||
-        (stat(folder, &info) == 0 && S_ISDIR(info.st_mode))) {
-        return BM_STATUS_OK;
-    }
-    return bm_fail_errno(campaign->error, BM_STATUS_INVALID, "--keep: no folder %s", folder);
-}
 
 /* Schedules that end somewhere must know where. */
 static int32_t check_schedules(const struct bm_campaign *campaign) {
@@ -58,7 +46,7 @@ static int32_t prepare(struct bm_campaign *campaign) {
     if (options->epochs == 0 && options->updates == 0 && !(options->seconds > 0)) {
         options->epochs = 10;
     }
-    int32_t status = check_keep(campaign);
+    int32_t status = bm_campaign_make_folder(campaign);
     status = status ? status : check_schedules(campaign);
     return status ? status : check_from(campaign);
 }

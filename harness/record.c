@@ -111,9 +111,11 @@ int32_t bm_record_create(const char *path,
                        record->partial);
     }
     if (!replace && stat(record->partial, &found) == 0 && found.st_size > 0) {
-        return bm_fail(error, BM_STATUS_INVALID,
-                       "%s: an interrupted run left it; --resume %s goes on with it, or remove it",
-                       record->partial, path);
+        return bm_fail(
+            error, BM_STATUS_INVALID,
+            "%s: an interrupted run left it; --resume %s goes on with it (run, train), or remove "
+            "it",
+            record->partial, path);
     }
     fresh_name(record, name, sizeof name);
     return open_new(record, replace ? name : record->partial, error);
