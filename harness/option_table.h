@@ -33,7 +33,7 @@ struct bm_option_spec {
     const char *extra_choice;   /* one more, or NULL */
 };
 
-#define BM_OPTION_COUNT_MAX 96u
+#define BM_OPTION_COUNT_MAX 128u
 
 extern const struct bm_option_spec bm_option_table[];
 extern const uint32_t bm_option_count;
@@ -81,6 +81,7 @@ int32_t bm_set_rate(const struct bm_assignment *assignment, struct bm_error *err
 int32_t bm_set_fraction(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_share(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_delays(const struct bm_assignment *assignment, struct bm_error *error);
+int32_t bm_set_sizes(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_targets(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_duration(const struct bm_assignment *assignment, struct bm_error *error);
 int32_t bm_set_flag(const struct bm_assignment *assignment, struct bm_error *error);

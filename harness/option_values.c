@@ -155,6 +155,32 @@ static int32_t set_percents(const struct bm_assignment *a,
     return BM_STATUS_OK;
 }
 
+/* 1e-3,5e-4 */
+int32_t bm_set_sizes(const struct bm_assignment *a, struct bm_error *error) {
+    struct bm_target_list *target = a->target;
+    struct bm_target_list list = {.count = 0};
+    if (a->appends) {
+        list = *target;
+    }
+    for (const char *p = a->value;;) {
+        double size = 0;
+        const char *end = NULL;
+        if (!parse_decimal(p, &size, &end) || (*end != ',' && *end != '\0')) {
+            return fail_value(a, error, "numbers above 0 like 1e-3,5e-4");
+        }
+        if (list.count == BM_TARGET_MAX) {
+            return fail_value(a, error, "at most 8 of them");
+        }
+        list.values[list.count++] = size;
+        if (*end == '\0') {
+            break;
+        }
+        p = end + 1;
+    }
+    *target = list;
+    return BM_STATUS_OK;
+}
+
 /* 97%, 98.5% */
 int32_t bm_set_targets(const struct bm_assignment *a, struct bm_error *error) {
     return set_percents(a, 100, 0, "accuracies like 97%,98.5%", error);

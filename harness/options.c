@@ -18,10 +18,11 @@
 #define COMPARE BM_COMMAND_COMPARE
 #define HISTORY BM_COMMAND_HISTORY
 #define REPORT BM_COMMAND_REPORT
+#define LANDSCAPE BM_COMMAND_LANDSCAPE
 #define MEASURING (RUN | TRAIN)
 #define ALL                                                                                        \
     (MEASURING | BM_COMMAND_LIST | BM_COMMAND_DATA | CHECK | BM_COMMAND_NEW | COMPARE | HISTORY |  \
-     REPORT)
+     REPORT | LANDSCAPE)
 #define BATCH_MAX (UINT64_C(1) << 31)
 #define COUNT_MAX (UINT64_C(1) << 40)
 #define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
@@ -33,19 +34,22 @@ static const char *const export_names[] = {"table", "markdown", "csv", "jsonl", 
 static const char *const compare_export_names[] = {"table", "markdown", "csv",    "jsonl",
                                                    "html",  "junit",    "github", NULL};
 static const char *const check_format_names[] = {"table", "jsonl", "junit", NULL};
+static const char *const part_names[] = {"examples", "surfaces", "weights", "saddle", NULL};
+static const char *const statistics_names[] = {"batch", "running", NULL};
 static const char *const roofline_names[] = {"auto", "measure", "none", NULL};
 static const char *const precision_names[] = {BM_PRECISION_FLOAT32, BM_PRECISION_TF32,
                                               BM_PRECISION_BF16_F32, BM_PRECISION_F16_F32, NULL};
 
 /* clang-format off */
 const struct bm_option_spec bm_option_table[] = {
-    {.name = "preset", .value = "NAME", .commands = MEASURING, .command_line_only = 1,
+    {.name = "preset", .value = "NAME", .commands = MEASURING | LANDSCAPE, .command_line_only = 1,
      .set = bm_set_text, FIELD(preset),
-     .help = "settings that come with the program (default: lecture of run, accuracy of train)"},
-    {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = MEASURING | COMPARE, .command_line_only = 1,
+     .help = "settings that come with the program (default: lecture of run and landscape, accuracy of "
+             "train)"},
+    {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = MEASURING | COMPARE | LANDSCAPE, .command_line_only = 1,
      .set = bm_set_text, FIELD(config),
      .help = "settings of yours, stronger than the preset; keys are the names of these options"},
-    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = MEASURING | CHECK | COMPARE,
+    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = MEASURING | CHECK | COMPARE | LANDSCAPE,
      .set = bm_set_backends, FIELD(backend),
      .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
              "its name or UUID (default: all found, software devices left out; train takes the fastest of "
@@ -54,28 +58,28 @@ const struct bm_option_spec bm_option_table[] = {
      .set = bm_set_backends, FIELD(backend),
      .help = "only these backends, or backend:device, its number or part of its name (default: all "
              "that compute)"},
-    {.name = "plugin", .value = "FILE", .commands = MEASURING | BM_COMMAND_LIST,
+    {.name = "plugin", .value = "FILE", .commands = MEASURING | BM_COMMAND_LIST | LANDSCAPE,
      .set = bm_set_paths, FIELD(plugin),
      .help = "one more plugin, a shared object bm_NAME.so; may be repeated"},
-    {.name = "model", .value = "NAMES", .letter = 'm', .commands = MEASURING | COMPARE,
+    {.name = "model", .value = "NAMES", .letter = 'm', .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_names, FIELD(model), .choices = bm_model_names, .extra_choice = "custom",
      .help = "mlp, f1, c1, c2, f2, or custom: the network of --layers, or of `layers = ...` in an ini file"},
     {.name = "model", .value = "NAMES", .letter = 'm', .commands = HISTORY,
      .set = bm_set_names, FIELD(model),
      .help = "only these models (default: all)"},
-    {.name = "layers", .value = "TEXT", .commands = MEASURING | COMPARE, .command_line_only = 1,
+    {.name = "layers", .value = "TEXT", .commands = MEASURING | COMPARE | LANDSCAPE, .command_line_only = 1,
      .set = bm_set_text, FIELD(layers),
      .help = "the network of --model custom: \"dense 512, batchnorm, relu, dense 10\""},
-    {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = MEASURING | COMPARE,
+    {.name = "dataset", .value = "NAMES", .letter = 'd', .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_names, FIELD(dataset), .choices = bm_data_names,
      .help = "fashion-mnist, mnist, cifar10, cifar100, synthetic"},
-    {.name = "data-dir", .value = "FOLDER", .commands = MEASURING | COMPARE | BM_COMMAND_LIST | BM_COMMAND_DATA,
+    {.name = "data-dir", .value = "FOLDER", .commands = MEASURING | COMPARE | BM_COMMAND_LIST | BM_COMMAND_DATA | LANDSCAPE,
      .set = bm_set_text, FIELD(data_dir),
      .help = "where data sets are looked for first"},
-    {.name = "optimizer", .value = "NAMES", .commands = MEASURING | COMPARE,
+    {.name = "optimizer", .value = "NAMES", .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_names, FIELD(optimizer), .choices = bm_optimizer_names,
      .help = "sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, lars, lamb"},
-    {.name = "batch", .value = "LIST", .letter = 'B', .commands = MEASURING | COMPARE,
+    {.name = "batch", .value = "LIST", .letter = 'B', .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_numbers, FIELD(batch), .low = 1, .high = BATCH_MAX,
      .help = "batch sizes: 1,10,100 or 1-5 or 1-1024*2; one above the number of images means all "
              "of them"},
@@ -143,13 +147,13 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "threads", .value = "N", .letter = 't', .commands = CHECK,
      .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
      .help = "most threads that a session is given (default: 3)"},
-    {.name = "threads", .value = "LIST", .letter = 't', .commands = MEASURING | COMPARE,
+    {.name = "threads", .value = "LIST", .letter = 't', .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_numbers, FIELD(threads), .low = 1, .high = 1024,
      .help = "thread budgets (default: the processors this process may use)"},
-    {.name = "precision", .value = "NAMES", .commands = MEASURING | COMPARE,
+    {.name = "precision", .value = "NAMES", .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_names, FIELD(precision), .choices = precision_names,
      .help = "float32 (default), tf32, bf16/f32, f16/f32: multiply/accumulate"},
-    {.name = "seed", .value = "LIST", .letter = 's', .commands = MEASURING | COMPARE,
+    {.name = "seed", .value = "LIST", .letter = 's', .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_numbers, FIELD(seed), .low = 0, .high = UINT64_MAX,
      .help = "seeds of start, shuffles and dropout (default: 1)"},
     {.name = "lr", .value = "RATE", .commands = RUN | COMPARE,
@@ -198,7 +202,7 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "tune-epochs", .value = "N", .commands = TRAIN,
      .set = bm_set_number, FIELD(train.tune_epochs), .low = 0, .high = COUNT_MAX,
      .help = "epochs of a trial (default: half of those of a training)"},
-    {.name = "images", .value = "N", .commands = TRAIN,
+    {.name = "images", .value = "N", .commands = TRAIN | LANDSCAPE,
      .set = bm_set_number, FIELD(train.images), .low = 0, .high = BATCH_MAX,
      .help = "take the first N training images (default: all)"},
     {.name = "held-out", .value = "N", .commands = TRAIN,
@@ -225,12 +229,59 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "swap-epochs", .value = "N", .commands = TRAIN,
      .set = bm_set_number, FIELD(train.swap_epochs), .low = 1, .high = COUNT_MAX,
      .help = "their epochs (default: 2)"},
-    {.name = "keep", .value = "FOLDER", .commands = TRAIN,
+    {.name = "keep", .value = "FOLDER", .commands = TRAIN | LANDSCAPE,
      .set = bm_set_text, FIELD(train.keep),
      .help = "keep the last state of every final training there, as checkpoints"},
     {.name = "from", .value = "FILE", .commands = TRAIN, .command_line_only = 1,
      .set = bm_set_text, FIELD(train.from),
      .help = "start every training from the parameters of a checkpoint, of any backend"},
+    {.name = "part", .value = "NAMES", .commands = LANDSCAPE,
+     .set = bm_set_names, FIELD(landscape.part), .choices = part_names,
+     .help = "of escape: examples, surfaces, weights, saddle (default: all)"},
+    {.name = "lr", .value = "RATE", .commands = LANDSCAPE,
+     .set = bm_set_rate, FIELD(lr),
+     .help = "learning rate of the networks that are trained here (default: one for each rule)"},
+    {.name = "epochs", .value = "N", .letter = 'e', .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(train.epochs), .low = 1, .high = COUNT_MAX,
+     .help = "epochs of the networks that are trained here (default: 10)"},
+    {.name = "held-out", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(train.held_out), .low = 0, .high = BATCH_MAX,
+     .help = "the last N training images are not trained on (default: 0)"},
+    {.name = "loss-images", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(landscape.images), .low = 0, .high = BATCH_MAX,
+     .help = "the loss that is looked at is that of N training images, drawn by the seed (default: 0, "
+             "all that are trained on)"},
+    {.name = "statistics", .value = "NAME", .commands = LANDSCAPE,
+     .set = bm_set_choice, FIELD(landscape.statistics), .choices = statistics_names,
+     .help = "what batch norm normalizes by in that loss: batch (default), the images themselves; or "
+             "running, the running statistics"},
+    {.name = "eigenvalues", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(landscape.eigenvalues), .low = 1, .high = 64,
+     .help = "of hessian: eigenvalues at each end (default: 2)"},
+    {.name = "trace", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(landscape.trace), .low = 0, .high = 10000,
+     .help = "of hessian: random vectors that the trace is estimated from (default: 10; 0: no trace)"},
+    {.name = "epsilon", .value = "LIST", .commands = LANDSCAPE,
+     .set = bm_set_sizes, FIELD(landscape.epsilon),
+     .help = "of sharpness: sizes of the box (default: 1e-3,5e-4)"},
+    {.name = "subspace", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(landscape.subspace), .low = 0, .high = 4096,
+     .help = "of sharpness: dimensions of the random subspace (default: 100; 0: full space only)"},
+    {.name = "points", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(landscape.points), .low = 4, .high = 1000,
+     .help = "of line: points from -1 to 2 (default: 25)"},
+    {.name = "plane", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(landscape.plane), .low = 0, .high = 200,
+     .help = "of line: N times N points of a plane (default: 15; 0: no plane)"},
+    {.name = "slice", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(landscape.slice), .low = 1, .high = BATCH_MAX,
+     .help = "of noise: images of one gradient of the estimate (default: 64)"},
+    {.name = "noise-images", .value = "N", .commands = LANDSCAPE,
+     .set = bm_set_number, FIELD(landscape.noise_images), .low = 0, .high = BATCH_MAX,
+     .help = "of noise: images of all of them together (default: 0, all that are trained on)"},
+    {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = LANDSCAPE,
+     .set = bm_set_duration, FIELD(time_limit_s),
+     .help = "longest time for the whole command; what is known by then is kept (default: 1h)"},
     {.name = "cell-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(cell_time_s),
      .help = "longest time for one cell: 90s, 5m, 200ms (default: 30s)"},
@@ -255,14 +306,14 @@ const struct bm_option_spec bm_option_table[] = {
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a case that takes longer has failed; ten times as long where a driver compiles "
              "(default: 60s)"},
-    {.name = "hang-time", .value = "TIME", .commands = MEASURING | COMPARE,
+    {.name = "hang-time", .value = "TIME", .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a worker silent for this long beyond its estimate is stopped (default: 60s)"},
     {.name = "roofline", .value = "MODE", .commands = RUN,
      .set = bm_set_choice, FIELD(roofline), .choices = roofline_names,
      .help = "bound of what this processor could reach: auto (default: measured once in about two "
              "seconds, then kept in the cache folder), measure (anew), none"},
-    {.name = "micro-batch", .value = "N", .commands = MEASURING | COMPARE,
+    {.name = "micro-batch", .value = "N", .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_number, FIELD(micro_batch), .low = 0, .high = BATCH_MAX,
      .help = "accumulate every gradient from slices of N images (default: 0, one slice)"},
     {.name = "data-parallel", .value = "N", .commands = RUN,
@@ -270,7 +321,7 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "measure also with every batch split over N devices of a backend, the named one and "
              "those after it, and how efficient that is; a processor or software device without "
              "others takes N sessions (default: 1)"},
-    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = MEASURING | CHECK | COMPARE, .command_line_only = 1,
+    {.name = "option", .value = "BACKEND.KEY=VALUE", .commands = MEASURING | CHECK | COMPARE | LANDSCAPE, .command_line_only = 1,
      .set = bm_set_backend_option, .offset = 0, .size = sizeof(struct bm_options),
      .help = "an option of one backend; may be repeated"},
     {.name = "resume", .value = "FILE", .commands = MEASURING, .command_line_only = 1,
@@ -279,17 +330,17 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "output", .value = "FILE", .letter = 'o', .commands = COMPARE,
      .set = bm_set_text, FIELD(output),
      .help = "write the record of the comparison, JSON lines, there"},
-    {.name = "output", .value = "FILE", .letter = 'o', .commands = MEASURING,
+    {.name = "output", .value = "FILE", .letter = 'o', .commands = MEASURING | LANDSCAPE,
      .set = bm_set_text, FIELD(output),
      .help = "the record, JSON lines (default: results/MACHINE/TIME-run.jsonl here if there is a "
              "folder results, otherwise in the state folder)"},
     {.name = "output", .value = "FILE", .letter = 'o', .commands = REPORT,
      .set = bm_set_text, FIELD(output),
      .help = "write the page there: one file of HTML with everything in it"},
-    {.name = "machine", .value = "NAME", .commands = MEASURING | COMPARE,
+    {.name = "machine", .value = "NAME", .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_folder, FIELD(machine),
      .help = "name of this machine in records (default: its CPU or GPU model)"},
-    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING | COMPARE | HISTORY,
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING | COMPARE | HISTORY | LANDSCAPE,
      .set = bm_set_choice, FIELD(format), .choices = format_names,
      .help = "what is printed: table (default), markdown, csv, jsonl"},
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = REPORT,
@@ -318,14 +369,14 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "export", .value = "FORMAT=FILE", .commands = REPORT,
      .set = bm_set_exports, FIELD(export_to), .choices = report_export_names,
      .help = "write that format, or html, the page, to a file as well; may be repeated"},
-    {.name = "export", .value = "FORMAT=FILE", .commands = MEASURING | HISTORY,
+    {.name = "export", .value = "FORMAT=FILE", .commands = MEASURING | HISTORY | LANDSCAPE,
      .set = bm_set_exports, FIELD(export_to), .choices = export_names,
      .help = "write that format, or html (the page of `batchmark report`), to a file as well; may be "
              "repeated"},
-    {.name = "in-process", .commands = MEASURING | CHECK,
+    {.name = "in-process", .commands = MEASURING | CHECK | LANDSCAPE,
      .set = bm_set_flag, FIELD(in_process),
      .help = "load plugins here, for a debugger; such results are marked and never compared"},
-    {.name = "verbose", .letter = 'v', .commands = MEASURING | BM_COMMAND_LIST | CHECK | COMPARE,
+    {.name = "verbose", .letter = 'v', .commands = MEASURING | BM_COMMAND_LIST | CHECK | COMPARE | LANDSCAPE,
      .set = bm_set_flag, FIELD(verbose),
      .help = "print more"},
     {.name = "help", .letter = 'h', .commands = ALL, .command_line_only = 1,
@@ -666,6 +717,24 @@ static void set_compare_defaults(struct bm_options *options) {
     (void)snprintf(options->compare.series, sizeof options->compare.series, "update");
 }
 
+static void set_landscape_defaults(struct bm_options *options) {
+    struct bm_landscape_options *landscape = &options->landscape;
+    options->lr = 0; /* the rule's */
+    options->time_limit_s = 3600;
+    options->train.epochs = 10;
+    options->train.momentum = NAN;
+    options->train.weight_decay = NAN;
+    landscape->eigenvalues = 2;
+    landscape->trace = 10;
+    landscape->epsilon = (struct bm_target_list){.count = 2, .values = {1e-3, 5e-4}};
+    landscape->subspace = 100;
+    landscape->points = 25;
+    landscape->plane = 15;
+    landscape->slice = 64;
+    (void)snprintf(landscape->statistics, sizeof landscape->statistics, "batch");
+    (void)snprintf(options->preset, sizeof options->preset, "lecture");
+}
+
 static void set_defaults(uint32_t command, struct bm_options *options) {
     memset(options, 0, sizeof *options);
     options->lr = 1e-4;
@@ -689,19 +758,26 @@ static void set_defaults(uint32_t command, struct bm_options *options) {
     if (command == BM_COMMAND_TRAIN) {
         set_train_defaults(options);
     }
+    if (command == BM_COMMAND_LANDSCAPE) {
+        set_landscape_defaults(options);
+    }
+}
+
+/* The folder of a command's presets. */
+static const char *preset_folder(uint32_t command) {
+    return command == BM_COMMAND_TRAIN       ? "train/"
+           : command == BM_COMMAND_LANDSCAPE ? "landscape/"
+                                             : "run/";
 }
 
 static int32_t load_preset(uint32_t command, struct bm_options *options, struct bm_error *error) {
-    char name[BM_NAME_SIZE + 8];
+    char name[BM_NAME_SIZE + 16];
     char path[BM_PATH_SIZE];
     if (options->preset[0] == '\0') {
         return BM_STATUS_OK;
     }
     int is_whole = strchr(options->preset, '/') != NULL;
-    (void)snprintf(name, sizeof name, "%s%s",
-                   is_whole                      ? ""
-                   : command == BM_COMMAND_TRAIN ? "train/"
-                                                 : "run/",
+    (void)snprintf(name, sizeof name, "%s%s", is_whole ? "" : preset_folder(command),
                    options->preset);
     int32_t status = bm_preset_find(name, path, sizeof path, error);
     return status == BM_STATUS_OK ? bm_config_load(path, command, options, error) : status;

@@ -85,6 +85,21 @@ struct bm_compare_options {
     uint64_t repeat;             /* of the self-test: gates of each kind */
 };
 
+/* What only `landscape` takes; it shares images, held_out and epochs with `train`. */
+struct bm_landscape_options {
+    struct bm_name_list part;      /* of escape: examples, surfaces, weights, saddle; empty: all */
+    char statistics[16];           /* of batch norm in a loss and its gradient: batch, running */
+    uint64_t images;               /* that the loss is over; 0: all that are trained on */
+    uint64_t eigenvalues;          /* at each end */
+    uint64_t trace;                /* random vectors for the trace; 0: none */
+    struct bm_target_list epsilon; /* sizes of the box of Keskar's sharpness */
+    uint64_t subspace;             /* dimensions of the random subspace; 0: none */
+    uint64_t points;               /* of a line */
+    uint64_t plane;                /* points along each side of a plane; 0: none */
+    uint64_t slice;                /* images of a slice of the noise estimate */
+    uint64_t noise_images;         /* of all slices together; 0: all */
+};
+
 /* One concern a field, named after its option. A list with count 0 was not given. */
 struct bm_options {
     char preset[BM_NAME_SIZE];
@@ -128,6 +143,7 @@ struct bm_options {
     char layers[BM_LAYERS_SIZE]; /* ini only: the model named `custom` */
     struct bm_train_options train;
     struct bm_compare_options compare;
+    struct bm_landscape_options landscape;
     struct bm_data_synthetic
         synthetic; /* ini only: section [synthetic]: shape, classes, train, test, seed */
 };
@@ -142,6 +158,7 @@ struct bm_options {
 #define BM_COMMAND_COMPARE 64u
 #define BM_COMMAND_HISTORY 128u
 #define BM_COMMAND_REPORT 256u
+#define BM_COMMAND_LANDSCAPE 512u
 
 /* Parses argv[1..] of a command (argv[0] is the command's name): defaults, then the preset's ini
  * file, then --config, then the options. Words that are not options go to `words` (at most

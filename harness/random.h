@@ -28,6 +28,9 @@ struct bm_random {
 #define BM_RANDOM_SET 6u     /* where a comparison's processes lie in memory; index: set and arm */
 #define BM_RANDOM_GATE 7u    /* sets drawn again, for a gate's sensitivity */
 #define BM_RANDOM_ARMS 8u    /* the order of a comparison's arms; index: set and six rounds */
+#define BM_RANDOM_SHARPNESS 10u /* subspaces and directions; index: which */
+#define BM_RANDOM_ESCAPE 9u     /* starts, noise and perturbations; index: which */
+#define BM_RANDOM_CURVATURE 11u /* vectors that the Hessian is multiplied by; index: which */
 
 void bm_random_init(struct bm_random *random, uint64_t seed, uint32_t purpose, uint32_t index);
 uint32_t bm_random_u32(struct bm_random *random);
