@@ -1,0 +1,74 @@
+#include "trace.h"
+
+#include "error.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Running mean and sum of squares (Welford, "Note on a method for calculating corrected sums of
+ * squares and products", Technometrics 4, 1962). */
+static void add(struct bm_trace *trace, double value, double fine) {
+    const double before = trace->vectors > 0 ? value - trace->value : 0;
+    trace->vectors++;
+    trace->sum += value;
+    trace->fine_sum += fine;
+    trace->value = trace->sum / (double)trace->vectors;
+    trace->error = fabs(trace->sum - trace->fine_sum) / (double)trace->vectors;
+    trace->square += before * (value - trace->value);
+    trace->standard_error =
+        trace->vectors < 2
+            ? (double)NAN
+            : sqrt(trace->square / (double)(trace->vectors - 1) / (double)trace->vectors);
+}
+
+/* z'Hz of random signs z, with `scale` times the step. */
+static int32_t measure(struct bm_curvature *curvature,
+                       const double *unit,
+                       double scale,
+                       double *product,
+                       double *value,
+                       struct bm_error *error) {
+    const double step = curvature->step;
+    int32_t status;
+    curvature->step = step * scale;
+    status = bm_curvature_product(curvature, unit, product, error);
+    curvature->step = step;
+    if (status == BM_STATUS_OK) { /* z = sqrt(count) unit */
+        *value = (double)curvature->count * bm_curvature_dot(unit, product, curvature->count);
+    }
+    return status;
+}
+
+int32_t bm_trace_add(struct bm_curvature *curvature,
+                     uint64_t seed,
+                     uint64_t vectors,
+                     struct bm_trace *trace,
+                     struct bm_error *error) {
+    const uint64_t count = curvature->count;
+    double *z = malloc(count * sizeof *z);
+    double *product = malloc(count * sizeof *product);
+    double value = 0;
+    double fine = 0;
+    int32_t status = BM_STATUS_OK;
+    if (trace->vectors == 0) {
+        trace->error = (double)NAN;
+        trace->value = NAN;
+        trace->standard_error = NAN;
+    }
+    if (z == NULL || product == NULL) {
+        status =
+            bm_fail(error, BM_STATUS_NO_MEMORY, "expected memory for vectors of %llu parameters",
+                    (unsigned long long)count);
+    }
+    for (uint64_t i = 0; i < vectors && status == BM_STATUS_OK; i++) {
+        bm_curvature_random(seed, (uint32_t)trace->vectors + 1, z, count);
+        status = measure(curvature, z, 1, product, &value, error);
+        status = status ? status : measure(curvature, z, .5, product, &fine, error);
+        if (status == BM_STATUS_OK) {
+            add(trace, value, fine);
+        }
+    }
+    free(z);
+    free(product);
+    return status;
+}
