@@ -133,8 +133,8 @@ static int show(const struct bm_report *report, struct bm_error *error) {
     }
     int code = bm_report_has_figures(data)
                    ? write_all(report, data, error)
-                   : complain("expected cells, trainings, verdicts or trends in these records, "
-                              "found none",
+                   : complain("expected cells, trainings, verdicts, trends or landscapes in these "
+                              "records, found none",
                               BM_EXIT_NOTHING);
     json_decref(data);
     return code;

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "field.h"
 #include "history_table.h"
+#include "landscape_table.h"
 #include "report.h"
 #include "table.h"
 #include "train_table.h"
@@ -23,10 +24,8 @@ static int print_lines(const json_t *objects, FILE *stream) {
     return 0;
 }
 
-static int is_training(const json_t *objects) {
-    const json_t *first = json_array_get(objects, 0);
-    const char *name = json_string_value(json_object_get(first, "command_name"));
-    return name != NULL && strcmp(name, "train") == 0;
+static int is_of(const json_t *objects, const char *command) {
+    return strcmp(bm_field_text(json_array_get(objects, 0), "command_name"), command) == 0;
 }
 
 static int is_comparison(const json_t *objects) {
@@ -78,8 +77,10 @@ int32_t bm_output_print(const json_t *objects,
         }
     } else if (is_history(objects)) {
         bm_history_table_print(objects, (uint32_t)bm_table_format(format), stream);
-    } else if (is_training(objects)) {
+    } else if (is_of(objects, "train")) {
         bm_train_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
+    } else if (is_of(objects, "landscape")) {
+        bm_landscape_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
     } else {
         bm_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
     }

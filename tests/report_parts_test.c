@@ -206,6 +206,128 @@ static void test_numbers(void) {
     check_real(HUGE_VAL, "null");
 }
 
+/* ---- The landscape's objects ---- */
+
+/* A grid of `columns` x `rows` values of which `count` are there. */
+static json_t *grid_of(const char *part, int columns, int rows, size_t count) {
+    json_t *values = json_array();
+    for (size_t i = 0; i < count; i++) {
+        (void)json_array_append_new(values, json_real(0.5 + (double)i));
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:i, s:i, s:i}, s:{s:i, s:i, s:i}, s:o}", "kind",
+                     "landscape", "analysis", "escape", "part", part, "status", "ok", "surface",
+                     "s", "x", "low", 0, "high", 1, "count", columns, "y", "low", 0, "high", 1,
+                     "count", rows, "values", values);
+}
+
+static json_t *path_of(size_t updates, size_t losses) {
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:[], s:[]}", "kind", "landscape", "analysis",
+                  "escape", "part", "path", "status", "ok", "surface", "s", "updates", "losses");
+    for (size_t i = 0; i < updates; i++) {
+        (void)json_array_append_new(json_object_get(object, "updates"), json_integer(1));
+    }
+    for (size_t i = 0; i < losses; i++) {
+        (void)json_array_append_new(json_object_get(object, "losses"), json_real(1e300));
+    }
+    return object;
+}
+
+/* Takes the object. */
+static void check_landscape(json_t *object, const char *refusal) {
+    int32_t status = bm_report_check("r.jsonl", 7, object, &error);
+    if (refusal == NULL) {
+        TEST_CHECK_MSG(status == BM_STATUS_OK, "%s", error.text);
+    } else {
+        TEST_CHECK(status == BM_STATUS_INVALID);
+        TEST_CONTAINS(error.text, "r.jsonl:7: landscape: expected ");
+        TEST_CONTAINS(error.text, refusal);
+    }
+    json_decref(object);
+}
+
+static json_t *with(json_t *object, const char *key, json_t *value) {
+    TEST_CHECK(json_object_set_new(object, key, value) == 0);
+    return object;
+}
+
+static void test_landscape_sizes(void) {
+    check_landscape(grid_of("contour", 201, 201, (size_t)201 * 201), NULL);
+    check_landscape(grid_of("contour", 202, 2, 404), "a count from 2 to 201 as x, found 202");
+    check_landscape(grid_of("contour", 2, 202, 404), "a count from 2 to 201 as y, found 202");
+    check_landscape(grid_of("contour", -1, 2, 0), "a count from 2 to 201 as x, found -1");
+    check_landscape(grid_of("contour", 3, 2, 5), "6 numbers as values, found 5");
+    check_landscape(grid_of("plane", 3, 2, 7), "6 numbers as values, found 7");
+    check_landscape(with(grid_of("plane", 3, 2, 5), "status", json_string("cut")), NULL);
+    check_landscape(with(grid_of("plane", 3, 2, 7), "status", json_string("cut")), "6 numbers");
+    check_landscape(with(grid_of("contour", 2000, 2, 2000), "y", json_null()), NULL);
+    check_landscape(with(grid_of("contour", 2001, 2, 2001), "y", json_null()),
+                    "a count from 2 to 2000 as x");
+    check_landscape(with(grid_of("contour", 2, 2, 4), "x",
+                         json_pack("{s:i, s:i, s:i}", "low", 1, "high", 1, "count", 2)),
+                    "an axis whose low is below its high as x");
+    check_landscape(grid_of("contour", 2, 2, (size_t)201 * 201 + 1),
+                    "a grid of at most 201 x 201 numbers as values");
+    check_landscape(path_of(2000, 2000), NULL);
+    check_landscape(path_of(2001, 2001), "a list of at most 2000 numbers as updates");
+    check_landscape(path_of(3, 4), "3 values as in the lists beside it as losses");
+    check_landscape(path_of(3, 0), NULL);
+}
+
+static void test_landscape_types(void) {
+    check_landscape(with(path_of(1, 1), "status", json_string("fine")),
+                    "ok, cut, skipped, ... as status, found \"fine\"");
+    check_landscape(with(path_of(1, 1), "status", json_integer(1)), "a text as status, found 1");
+    check_landscape(with(path_of(1, 1), "analysis", json_null()), "a text as analysis, found null");
+    check_landscape(with(path_of(1, 1), "surface", json_null()), "a text as surface, found null");
+    check_landscape(with(path_of(1, 1), "rate", json_string("x")), "a number as rate, found \"x\"");
+    check_landscape(with(path_of(1, 1), "rate", json_null()), NULL);
+    check_landscape(with(path_of(1, 1), "model", json_integer(1)), "a text as model, found 1");
+    check_landscape(with(path_of(1, 1), "crossed", json_integer(1)),
+                    "true or false as crossed, found 1");
+    check_landscape(with(path_of(1, 1), "losses", json_pack("[s]", "x")),
+                    "a list of at most 2000 numbers as losses, found [\"x\"]");
+    check_landscape(with(path_of(1, 1), "points", json_pack("[i]", 1)), "points of at most 8");
+    check_landscape(with(path_of(1, 1), "end", json_pack("{s:[s]}", "eigenvalues", "x")),
+                    "as eigenvalues");
+    check_landscape(with(grid_of("contour", 2, 2, 4), "critical", json_pack("[i]", 1)),
+                    "objects as critical, found 1");
+    check_landscape(with(grid_of("contour", 2, 2, 4), "critical", json_pack("[{s:s}]", "x", "1")),
+                    "a number as x, found \"1\"");
+    /* What has no values is not looked at further, nor what the page does not know. */
+    check_landscape(with(path_of(3, 4), "status", json_string("error")), NULL);
+    check_landscape(with(path_of(3, 4), "part", json_string("new")), NULL);
+}
+
+/* What is taken over: no folders, no numbers that overflow, nothing that nobody asked for. */
+static void test_landscape_data(void) {
+    json_t *path = path_of(2, 2);
+    (void)with(path, "why", json_string("see /home/jane/x.so"));
+    (void)with(path, "secret", json_string("/home/jane"));
+    json_t *objects =
+        json_pack("[{s:s, s:i, s:s, s:s, s:s}, o, o, o]", "kind", "run", "schema", 1, "version",
+                  "1", "started", "2026-01-01T00:00:00Z", "command_name", "landscape", path,
+                  with(path_of(1, 1), "status", json_string("error")),
+                  with(path_of(1, 1), "part", json_string("new")));
+    struct bm_report report = {0};
+    TEST_CHECK_MSG(bm_report_add(&report, "x.jsonl", objects, &error) == BM_STATUS_OK, "%s",
+                   error.text);
+    json_t *list = bm_report_landscapes(&report);
+    char *text = json_dumps(list, JSON_COMPACT);
+    TEST_CHECK_STR(
+        text, "[{\"run\":0,\"parts\":{\"path\":[{\"surface\":\"s\",\"from\":null,\"rate\":null,"
+              "\"momentum\":null,"
+              "\"noise\":null,\"examples_per_update\":null,\"points\":[],\"updates\":[1,1],"
+              "\"examples\":[],\"seconds\":[],\"losses\":[null,null],\"end\":null,\"crossed\":null,"
+              "\"why\":\"see x.so\",\"status\":\"ok\"}]},\"verdicts\":[{\"analysis\":\"escape\","
+              "\"part\":\"path\",\"surface\":\"s\",\"point\":null,\"backend\":null,\"status\":"
+              "\"error\",\"reason\":null}]}]");
+    free(text);
+    json_decref(list);
+    bm_report_deinit(&report);
+    json_decref(objects);
+}
+
 int main(void) {
     TEST_CHECK(mkdtemp(folder) != NULL);
     make_template();
@@ -214,6 +336,9 @@ int main(void) {
     test_numbers();
     test_reduction();
     test_no_rounds();
+    test_landscape_sizes();
+    test_landscape_types();
+    test_landscape_data();
     test_page();
     test_interrupt();
     remove_folder();

@@ -7,6 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 "$BM_TEST_SOURCE_DIR/tests/support/report_records.py" made
+python3 "$BM_TEST_SOURCE_DIR/tests/support/landscape_records.py" --small made-landscape.jsonl
 PYTHONPATH=$BM_TEST_SOURCE_DIR/tests/support PYTHONDONTWRITEBYTECODE=1 python3 - <<'PYTHON'
 import copy
 import json
@@ -310,7 +311,8 @@ broken = page("broken.jsonl")
 expect((broken["runs"][0]["finished"], broken["runs"][0]["torn"], len(broken["cells"]), broken["runs"][0]["seconds"])
        == (False, True, 2, None), broken["runs"])
 expect("not finished, its last line torn" in report("broken.jsonl.partial"), "the table does not tell")
-report(write("only.jsonl", [RUN]), code=5, says="expected cells, trainings, verdicts or trends in these records, found none")
+report(write("only.jsonl", [RUN]), code=5, 
+       says="expected cells, trainings, verdicts, trends or landscapes in these records, found none")
 
 # ---- Every kind, against the made records ----
 
@@ -390,6 +392,53 @@ changed = one(made["trends"], label="avx2", batch=100)
 expect((changed["run"], len(changed["points"]), changed["changes"][0]["index"], changed["points"][25][1]) == (4, 40, 25, "rev25"),
        changed["changes"])
 expect(one(made["trends"], label="avx512")["lost"]["status"] == "absent", "lost")
+
+# Landscapes: every part as it is in the record, and what is not ok told.
+landscape = read("made-landscape.jsonl")
+found = page("made-landscape.jsonl")["landscapes"]
+expect(len(found) == 1 and found[0]["run"] == 0, found)
+parts = {}
+for item in landscape:
+    if item["kind"] == "landscape" and item["status"] == "ok":
+        parts.setdefault(item["part"], []).append(item)
+expect({part: len(own) for part, own in found[0]["parts"].items()} == {part: len(own) for part, own in parts.items()}, "parts")
+expect(len(parts) == 18, "kinds of parts", len(parts))
+
+
+def same(mine, wanted, what):
+    """As in the record, numbers with six digits."""
+    if isinstance(wanted, dict):
+        for key, value in wanted.items():
+            if key not in ("schema", "analysis", "part") and (key, value) != ("kind", "landscape"):
+                expect(isinstance(mine, dict), what, mine)
+                if value is None:
+                    expect(not mine.get(key), what, key, mine.get(key))
+                else:
+                    same(mine.get(key), value, f"{what}.{key}")
+    elif isinstance(wanted, list):
+        expect(len(mine or []) == len(wanted), what, "length")
+        for i, value in enumerate(wanted):
+            same(mine[i], value, f"{what}[{i}]")
+    elif isinstance(wanted, float):
+        expect(math.isclose(mine, wanted, rel_tol=6e-6, abs_tol=1e-30), what, mine, wanted)
+    else:
+        expect(mine == wanted, what, mine, wanted)
+
+
+for part, own in parts.items():
+    for i, item in enumerate(own):
+        same(found[0]["parts"][part][i], item, f"{part} {i}")
+expect([(v["part"], v["point"], v["status"]) for v in found[0]["verdicts"]]
+       == [("sharpness", "batch 6000", "unsupported"), ("noise", "batch 6000", "timeout")], found[0]["verdicts"])
+table = report("made-landscape.jsonl")
+expect("landscape of made-landscape.jsonl:\n" in table and "crosses the hill" in table and "arXiv" not in table, table[:500])
+expect(report("made-landscape.jsonl", "--format", "csv").startswith("analysis,part,status,"), "CSV of a landscape")
+SCAPE = landscape[0]
+noise = next(item for item in landscape if item.get("part") == "noise")
+contour = next(item for item in landscape if item.get("part") == "contour")
+write("cut-landscape.jsonl.partial", [SCAPE, noise], end="\n" + json.dumps(contour)[:300])
+cut = page("cut-landscape.jsonl")
+expect((cut["runs"][0]["torn"], list(cut["landscapes"][0]["parts"])) == (True, ["noise"]), cut["runs"])
 
 nights = page("made/nightly")
 steps = [(t["label"], t["batch"], t["points"][c["index"]][1]) for t in nights["trends"] for c in t["changes"]]
@@ -483,6 +532,14 @@ refused([{**compared[1], "threshold": None}], "1: comparison object: damaged fie
 refused([{**trends[0], "points": [[1, 2, 3]]}],
         "1: history: expected lists of a time, a revision and a number as points, found [1,2,3]")
 refused([{**trends[1], "changes": [{"index": -1, "ratio": 1}]}], "1: history: expected a whole number from 0 on as index, found -1")
+for damage, says in (({"status": "fine"}, 'expected ok, cut, skipped, ... as status, found "fine"'),
+                     ({"part": 1}, "expected a text as part, found 1"),
+                     ({"values": contour["values"][1:]}, f"expected {len(contour['values'])} numbers as values, found"),
+                     ({"values": [0] * 50000}, "expected a grid of at most 201 x 201 numbers as values, found [0,"),
+                     ({"x": {**contour["x"], "count": 10 ** 15}}, "expected a count from 2 to 201 as x, found 1000000000000000"),
+                     ({"critical": [[]]}, "expected objects as critical, found []"),
+                     ({"surface": None}, "expected a text as surface, found null")):
+    refused([SCAPE, noise, {**contour, **damage}], "3: landscape: " + says)
 refused([trends[0], {**trends[1], "host": "x"}], '2: history: expected an object as host, found "x"')
 report("folder", "-o", "bad.html", code=2, says="folder/bad.jsonl:2: history")
 report("absent.jsonl", code=2, says="absent.jsonl: cannot read it: No such file or directory")

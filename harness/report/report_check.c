@@ -25,18 +25,11 @@ struct rule {
     int is_needed;
 };
 
-/* Where an object stands. */
-struct place {
-    const char *path;
-    uint64_t line;
-    const char *kind;
-};
-
-static int32_t fail(const struct place *place,
-                    const char *key,
-                    const char *expected,
-                    const json_t *found,
-                    struct bm_error *error) {
+int32_t bm_report_refuse(const struct bm_report_place *place,
+                         const char *key,
+                         const char *expected,
+                         const json_t *found,
+                         struct bm_error *error) {
     char *text = found == NULL ? NULL : json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY);
     int32_t status =
         bm_fail(error, BM_STATUS_INVALID, "%s:%llu: %s: expected %s as %s, found %.60s",
@@ -62,7 +55,7 @@ static int fits(const json_t *value, enum type type) {
     return 0;
 }
 
-static int32_t check_fields(const struct place *place,
+static int32_t check_fields(const struct bm_report_place *place,
                             const json_t *object,
                             const struct rule *rules,
                             struct bm_error *error) {
@@ -70,7 +63,7 @@ static int32_t check_fields(const struct place *place,
         const json_t *value = json_object_get(object, rules->key);
         int is_absent = value == NULL || json_is_null(value);
         if (is_absent ? rules->is_needed : !fits(value, rules->type)) {
-            return fail(place, rules->key, type_names[rules->type], value, error);
+            return bm_report_refuse(place, rules->key, type_names[rules->type], value, error);
         }
     }
     return BM_STATUS_OK;
@@ -78,7 +71,8 @@ static int32_t check_fields(const struct place *place,
 
 /* ---- run ---- */
 
-static int32_t check_command(const struct place *place, const json_t *run, struct bm_error *error) {
+static int32_t
+check_command(const struct bm_report_place *place, const json_t *run, struct bm_error *error) {
     static const char *const names[] = {"run", "train", "compare", "history", "landscape"};
     const json_t *name = json_object_get(run, "command_name");
     for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
@@ -86,12 +80,14 @@ static int32_t check_command(const struct place *place, const json_t *run, struc
             return BM_STATUS_OK;
         }
     }
-    return name == NULL ? BM_STATUS_OK
-                        : fail(place, "command_name", "run, train, compare, history or landscape",
-                               name, error);
+    return name == NULL
+               ? BM_STATUS_OK
+               : bm_report_refuse(place, "command_name",
+                                  "run, train, compare, history or landscape", name, error);
 }
 
-static int32_t check_run(const struct place *place, const json_t *run, struct bm_error *error) {
+static int32_t
+check_run(const struct bm_report_place *place, const json_t *run, struct bm_error *error) {
     static const struct rule rules[] = {
         {"version", TEXT, 1},   {"started", TEXT, 1}, {"command_name", TEXT, 0},
         {"command", TEXT, 0},   {"machine", TEXT, 0}, {"revision", TEXT, 0},
@@ -99,7 +95,7 @@ static int32_t check_run(const struct place *place, const json_t *run, struct bm
         {"options", OBJECT, 0}, {NULL, TEXT, 0}};
     const json_t *schema = json_object_get(run, "schema");
     if (json_integer_value(schema) != BM_RECORD_SCHEMA) {
-        return fail(place, "schema", "1", schema, error);
+        return bm_report_refuse(place, "schema", "1", schema, error);
     }
     int32_t status = check_fields(place, run, rules, error);
     return status ? status : check_command(place, run, error);
@@ -108,7 +104,7 @@ static int32_t check_run(const struct place *place, const json_t *run, struct bm
 /* ---- cell ---- */
 
 /* Times, if there are any, are times: 0 or less is what no clock has seen. */
-static int32_t check_series(const struct place *place,
+static int32_t check_series(const struct bm_report_place *place,
                             const json_t *cell,
                             const char *name,
                             struct bm_error *error) {
@@ -123,16 +119,17 @@ static int32_t check_series(const struct place *place,
         return BM_STATUS_OK;
     }
     if (!json_is_object(series)) {
-        return fail(place, name, "an object", series, error);
+        return bm_report_refuse(place, name, "an object", series, error);
     }
     double ns = json_number_value(median);
     if (!json_is_number(median) || !(ns > 0 && ns <= MOST_NS)) {
-        return fail(place, name, "a time above 0", median, error);
+        return bm_report_refuse(place, name, "a time above 0", median, error);
     }
     return check_fields(place, series, rules, error);
 }
 
-static int32_t check_parts(const struct place *place, const json_t *cell, struct bm_error *error) {
+static int32_t
+check_parts(const struct bm_report_place *place, const json_t *cell, struct bm_error *error) {
     static const struct rule epoch[] = {
         {"seconds", NUMBER, 1}, {"updates", NUMBER, 0}, {"gap", NUMBER, 0}, {NULL, TEXT, 0}};
     static const struct rule bound[] = {
@@ -160,13 +157,14 @@ static int32_t check_parts(const struct place *place, const json_t *cell, struct
         if (json_is_object(part)) {
             status = check_fields(place, part, parts[i].rules, error);
         } else if (part != NULL && !json_is_null(part)) {
-            status = fail(place, parts[i].key, "an object", part, error);
+            status = bm_report_refuse(place, parts[i].key, "an object", part, error);
         }
     }
     return status;
 }
 
-static int32_t check_status(const struct place *place, const json_t *cell, struct bm_error *error) {
+static int32_t
+check_status(const struct bm_report_place *place, const json_t *cell, struct bm_error *error) {
     static const char *const names[] = {"ok",      "skipped", "unsupported", "wrong",
                                         "crashed", "timeout", "error"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -174,10 +172,12 @@ static int32_t check_status(const struct place *place, const json_t *cell, struc
             return BM_STATUS_OK;
         }
     }
-    return fail(place, "status", "ok, skipped, wrong, ...", json_object_get(cell, "status"), error);
+    return bm_report_refuse(place, "status", "ok, skipped, wrong, ...",
+                            json_object_get(cell, "status"), error);
 }
 
-static int32_t check_cell(const struct place *place, const json_t *cell, struct bm_error *error) {
+static int32_t
+check_cell(const struct bm_report_place *place, const json_t *cell, struct bm_error *error) {
     static const struct rule rules[] = {{"backend", TEXT, 1},      {"model", TEXT, 1},
                                         {"dataset", TEXT, 1},      {"optimizer", TEXT, 1},
                                         {"precision", TEXT, 1},    {"batch", WHOLE, 1},
@@ -194,8 +194,8 @@ static int32_t check_cell(const struct place *place, const json_t *cell, struct 
     int32_t status = check_fields(place, cell, rules, error);
     status = status ? status : check_status(place, cell, error);
     if (status == BM_STATUS_OK && json_integer_value(json_object_get(cell, "batch")) == 0) {
-        status =
-            fail(place, "batch", "a whole number from 1 on", json_object_get(cell, "batch"), error);
+        status = bm_report_refuse(place, "batch", "a whole number from 1 on",
+                                  json_object_get(cell, "batch"), error);
     }
     for (size_t i = 0; status == BM_STATUS_OK && i < sizeof series / sizeof series[0]; i++) {
         status = check_series(place, cell, series[i], error);
@@ -206,7 +206,7 @@ static int32_t check_cell(const struct place *place, const json_t *cell, struct 
 /* ---- train ---- */
 
 static int32_t
-check_training(const struct place *place, const json_t *object, struct bm_error *error) {
+check_training(const struct bm_report_place *place, const json_t *object, struct bm_error *error) {
     static const struct rule rules[] = {
         {"backend", TEXT, 1},   {"model", TEXT, 1},        {"dataset", TEXT, 1},
         {"optimizer", TEXT, 1}, {"schedule", TEXT, 1},     {"batch", WHOLE, 1},
@@ -218,7 +218,7 @@ check_training(const struct place *place, const json_t *object, struct bm_error 
 }
 
 static int32_t
-check_epoch(const struct place *place, const json_t *object, struct bm_error *error) {
+check_epoch(const struct bm_report_place *place, const json_t *object, struct bm_error *error) {
     static const struct rule rules[] = {
         {"backend", TEXT, 1},      {"model", TEXT, 1},     {"dataset", TEXT, 1},
         {"optimizer", TEXT, 1},    {"batch", WHOLE, 1},    {"epoch", NUMBER, 1},
@@ -228,13 +228,13 @@ check_epoch(const struct place *place, const json_t *object, struct bm_error *er
 }
 
 static int32_t
-check_tuned(const struct place *place, const json_t *object, struct bm_error *error) {
+check_tuned(const struct bm_report_place *place, const json_t *object, struct bm_error *error) {
     static const struct rule rules[] = {{"rate", NUMBER, 0}, {"trials", ARRAY, 1}, {NULL, TEXT, 0}};
     return check_fields(place, object, rules, error);
 }
 
 static int32_t
-check_noise(const struct place *place, const json_t *object, struct bm_error *error) {
+check_noise(const struct bm_report_place *place, const json_t *object, struct bm_error *error) {
     static const struct rule rules[] = {
         {"batch", WHOLE, 1}, {"at", TEXT, 1},     {"seed", WHOLE, 0}, {"scale", NUMBER, 0},
         {"low", NUMBER, 0},  {"high", NUMBER, 0}, {NULL, TEXT, 0}};
@@ -245,7 +245,7 @@ check_noise(const struct place *place, const json_t *object, struct bm_error *er
 
 /* As its own reader checks it, an object at a time so that the line is known. */
 static int32_t
-check_compare(const struct place *place, const json_t *object, struct bm_error *error) {
+check_compare(const struct bm_report_place *place, const json_t *object, struct bm_error *error) {
     struct bm_comparison comparison = {0};
     struct bm_error found = {.text = ""};
     json_t *objects = json_pack("[O]", object);
@@ -266,7 +266,7 @@ static int is_point(const json_t *point) {
 }
 
 static int32_t
-check_changes(const struct place *place, const json_t *trend, struct bm_error *error) {
+check_changes(const struct bm_report_place *place, const json_t *trend, struct bm_error *error) {
     static const struct rule rules[] = {
         {"index", WHOLE, 1}, {"started", TEXT, 0}, {"after", TEXT, 0},
         {"upto", TEXT, 0},   {"ratio", NUMBER, 1}, {"low", NUMBER, 0},
@@ -281,7 +281,7 @@ check_changes(const struct place *place, const json_t *trend, struct bm_error *e
 }
 
 static int32_t
-check_history(const struct place *place, const json_t *trend, struct bm_error *error) {
+check_history(const struct bm_report_place *place, const json_t *trend, struct bm_error *error) {
     static const struct rule rules[] = {
         {"series", TEXT, 1},   {"host", OBJECT, 1},    {"label", TEXT, 1},     {"backend", TEXT, 1},
         {"model", TEXT, 1},    {"dataset", TEXT, 1},   {"optimizer", TEXT, 1}, {"batch", WHOLE, 1},
@@ -292,8 +292,8 @@ check_history(const struct place *place, const json_t *trend, struct bm_error *e
     int32_t status = check_fields(place, trend, rules, error);
     json_array_foreach(json_object_get(trend, "points"), i, point) {
         if (status == BM_STATUS_OK && !is_point(point)) {
-            status =
-                fail(place, "points", "lists of a time, a revision and a number", point, error);
+            status = bm_report_refuse(place, "points", "lists of a time, a revision and a number",
+                                      point, error);
         }
     }
     return status ? status : check_changes(place, trend, error);
@@ -305,7 +305,9 @@ int32_t
 bm_report_check(const char *path, uint64_t line, const json_t *object, struct bm_error *error) {
     static const struct {
         const char *kind;
-        int32_t (*check)(const struct place *place, const json_t *object, struct bm_error *error);
+        int32_t (*check)(const struct bm_report_place *place,
+                         const json_t *object,
+                         struct bm_error *error);
     } kinds[] = {{"run", check_run},
                  {"cell", check_cell},
                  {"training", check_training},
@@ -314,11 +316,12 @@ bm_report_check(const char *path, uint64_t line, const json_t *object, struct bm
                  {"noise", check_noise},
                  {"comparison", check_compare},
                  {"compare", check_compare},
-                 {"history", check_history}};
+                 {"history", check_history},
+                 {"landscape", bm_report_check_landscape}};
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (bm_field_is_kind(object, kinds[i].kind)) {
-            struct place place = {path, line, kinds[i].kind};
+            struct bm_report_place place = {path, line, kinds[i].kind};
             return kinds[i].check(&place, object, error);
         }
     }

@@ -70,12 +70,14 @@ parts_json(const struct bm_report *report, struct bm_report_cells *cells, struct
     }
     json_t *pairs = bm_report_all_cells(cells);
     json_t *trainings = bm_report_trainings(report, cells);
-    json_t *data = json_pack(
-        "{s:i, s:s, s:s, s:o, s:o, s:o, s:O, s:O, s:o, s:o, s:o, s:o, s:o}", "schema", DATA_SCHEMA,
-        "version", BM_VERSION, "revision", bm_environment_revision(), "made", made_json(), "runs",
-        runs_json(report), "cells", cells_json(pairs), "plugins", cells->plugins, "cases",
-        cells->cases, "knees", bm_report_knees(pairs), "ratios", bm_report_ratios(pairs),
-        "trainings", trainings, "comparisons", bm_report_comparisons(report), "trends", trends);
+    json_t *data =
+        json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:O, s:O, s:o, s:o, s:o, s:o, s:o, s:o}",
+                  "schema", DATA_SCHEMA, "version", BM_VERSION, "revision",
+                  bm_environment_revision(), "made", made_json(), "runs", runs_json(report),
+                  "cells", cells_json(pairs), "plugins", cells->plugins, "cases", cells->cases,
+                  "knees", bm_report_knees(pairs), "ratios", bm_report_ratios(pairs), "trainings",
+                  trainings, "comparisons", bm_report_comparisons(report), "trends", trends,
+                  "landscapes", bm_report_landscapes(report));
     json_decref(pairs);
     if (data == NULL) {
         (void)bm_fail(error, BM_STATUS_NO_MEMORY, "report: no memory");
@@ -96,7 +98,8 @@ json_t *bm_report_data(const struct bm_report *report, struct bm_error *error) {
 }
 
 int bm_report_has_figures(const json_t *data) {
-    static const char *const parts[] = {"cells", "trainings", "comparisons", "trends"};
+    static const char *const parts[] = {"cells", "trainings", "comparisons", "trends",
+                                        "landscapes"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (json_array_size(json_object_get(data, parts[i])) > 0) {
             return 1;

@@ -11,6 +11,28 @@
 int32_t
 bm_report_check(const char *path, uint64_t line, const json_t *object, struct bm_error *error);
 
+/* Where an object stands, and of which kind it is. */
+struct bm_report_place {
+    const char *path;
+    uint64_t line;
+    const char *kind;
+};
+
+/* INVALID: "FILE:LINE: KIND: expected EXPECTED as KEY, found ...". */
+int32_t bm_report_refuse(const struct bm_report_place *place,
+                         const char *key,
+                         const char *expected,
+                         const json_t *found,
+                         struct bm_error *error);
+
+/* The same for the objects of `landscape`: report_landscape_check.c. */
+int32_t bm_report_check_landscape(const struct bm_report_place *place,
+                                  const json_t *object,
+                                  struct bm_error *error);
+
+/* Whether such an object has values: it is ok, or was cut. */
+int bm_report_landscape_has_values(const json_t *object);
+
 /* ---- Values: report_value.c ---- */
 
 /* A text of a record for the page: at most some thousand characters, and of paths only the names of
@@ -87,6 +109,7 @@ json_t *bm_report_ratios(const json_t *pairs);
 /* Each: an array, the caller's; NULL without memory. */
 json_t *bm_report_trainings(const struct bm_report *report, struct bm_report_cells *cells);
 json_t *bm_report_comparisons(const struct bm_report *report);
+json_t *bm_report_landscapes(const struct bm_report *report);
 json_t *bm_report_trends(const struct bm_report *report, struct bm_error *error);
 
 /* The `history` objects of cells that several runs have. The caller's; NULL with INVALID or

@@ -199,6 +199,7 @@ static int32_t print_all(const struct bm_report *report,
     uint32_t number = (uint32_t)bm_table_format(format);
     int32_t status = print_runs(report, number, stream, error);
     status = status ? status : print_others(report, "train", format, stream, error);
+    status = status ? status : print_others(report, "landscape", format, stream, error);
     status = status ? status : print_others(report, "compare", format, stream, error);
     status = status ? status : print_others(report, "history", format, stream, error);
     return status ? status : print_trends(report, number, stream, error);

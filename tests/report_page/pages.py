@@ -45,10 +45,62 @@ def cells(name):
     return [item for item in record(name) if item["kind"] == "cell"]
 
 
+def landscape_file():
+    path = os.path.join(WORK, "landscape.jsonl")
+    if not os.path.exists(path):
+        subprocess.run([sys.executable, os.path.join(SOURCE, "tests", "support", "landscape_records.py"), path], check=True)
+    return path
+
+
+def landscape(part=None):
+    """The objects of the made landscape that are ok; of one part."""
+    with open(landscape_file(), encoding="utf-8") as file:
+        objects = [json.loads(line) for line in file]
+    return [item for item in objects if item.get("status") == "ok" and part in (None, item["part"])]
+
+
 def everything():
     """A page of every kind of record: two machines, a wrong, a skipped, a crashed and an unsteady cell among them."""
     names = ["alpha-run.jsonl", "beta-run.jsonl", "train.jsonl", "compare.jsonl", "history.jsonl"]
-    return report("everything", *[os.path.join(folder_of_all(), name) for name in names])
+    return report("everything", *[os.path.join(folder_of_all(), name) for name in names], landscape_file())
+
+
+def two_landscapes():
+    """A page of two landscape records, of which the newer has another noise scale and no more."""
+    path = os.path.join(WORK, "second-landscape.jsonl")
+    with open(path, "w", encoding="utf-8") as file:
+        with open(landscape_file(), encoding="utf-8") as first:
+            objects = [json.loads(line) for line in first]
+        for item in objects:
+            if item["kind"] == "run":
+                file.write(json.dumps({**item, "id": "second", "started": "2026-11-26T22:00:00Z"}) + "\n")
+            elif item.get("part") == "noise" and item["status"] == "ok":
+                file.write(json.dumps({**item, "scale": 2 * item["scale"]}) + "\n")
+    return report("two-landscapes", path, landscape_file())
+
+
+def strange_landscape():
+    """A page of a landscape whose names are markup, whose numbers are null and most of whose fields are absent."""
+    path = os.path.join(WORK, "strange-landscape.jsonl")
+    keep = {"kind", "schema", "analysis", "part", "status", "surface", "x", "y", "values", "updates", "losses", "t", "coefficients"}
+    with open(landscape_file(), encoding="utf-8") as file:
+        objects = [json.loads(line) for line in file]
+    with open(path, "w", encoding="utf-8") as file:
+        for item in objects:
+            if item["kind"] != "landscape":
+                file.write(json.dumps(item) + "\n")
+                continue
+            bare = {key: value for key, value in item.items() if key in keep}
+            # A number that stands in a list elsewhere; the average's and the knee's own are left out.
+            bare = {key: value for key, value in bare.items() if key != "updates" or item["part"] in ("path", "knee")}
+            named = {key: IMAGE if isinstance(value, str) and key not in ("kind", "analysis", "part", "status") else value
+                     for key, value in item.items()}
+            empty = {key: [None] * len(value) if isinstance(value, list) and not isinstance(value[0] if value else 0, (dict, str, list))
+                     else value for key, value in item.items()}
+            for variant in (bare, named, empty):
+                file.write(json.dumps({**variant, "reason": HOSTILE}) + "\n")
+            file.write(json.dumps({**named, "status": "error", "reason": HOSTILE}) + "\n")
+    return report("strange-landscape", path)
 
 
 def large(count):

@@ -56,10 +56,13 @@ class Text(PageCase):
         self.open(page)
         self.assertEqual([part.get_attribute("id") for part in self.find_all(".part")], ["overview", "trends", "machines"])
 
+        self.open(pages.report("landscape-only", pages.landscape_file()))
+        self.assertEqual([part.get_attribute("id") for part in self.find_all(".part")], ["overview", "landscape", "machines"])
+
     def test_failures_come_first(self):
         self.open(pages.everything())
         words = [word.text for word in self.find_all("#overview .word")]
-        self.assertEqual(words, ["REGRESSION", "LOST", "WRONG", "CRASHED", "UNFINISHED"])
+        self.assertEqual(words, ["REGRESSION", "LOST", "WRONG", "CRASHED", "TIMEOUT", "UNFINISHED"])
 
     def test_environment(self):
         self.open(pages.everything())

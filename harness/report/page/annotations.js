@@ -146,16 +146,34 @@ const Annotations = (() => {
         }
     }
 
+    // Known points of a surface: their shape, and their kind where there is room.
+    function places(chart, context) {
+        const {x, y} = chart.scales;
+        const {left, right, top, bottom} = chart.chartArea;
+        context.font = `${FONT}px ${Chart.defaults.font.family}`;
+        for (const one of chart.$spec.places || []) {
+            const [at, on] = [pixel(x, one.x), pixel(y, one.y)];
+            if (at < left || at > right || on < top || on > bottom) {
+                continue;
+            }
+            Marker.draw(context, one.shape, at, on, 1.1, Palette.ink('ink'), Palette.ink('page'));
+            context.fillStyle = Palette.ink('ink');
+            context.textAlign = 'left';
+            place(chart, context, one.text, at, on);
+        }
+    }
+
     function draw(chart, context, seen) {
         wrong(chart, context);
         seen.filter(({series}) => series.knee).forEach(({series}) => knee(chart, context, series));
         context.globalAlpha = 1;
         idealTexts(chart, context);
         notes(chart, context);
+        places(chart, context);
         if (chart.$spec.rows) {
             texts(chart, context);
         }
     }
 
-    return {begin, draw, ideals, opacity, pixel};
+    return {begin, draw, ideals, opacity, pixel, write};
 })();

@@ -39,7 +39,7 @@ const Data = (() => {
     }
 
     // By which a choice is remembered, whatever the filters leave.
-    for (const list of [raw.trainings, raw.comparisons, raw.trends]) {
+    for (const list of [raw.trainings, raw.comparisons, raw.trends, raw.landscapes]) {
         list.forEach((one, index) => {
             one.index = index;
         });

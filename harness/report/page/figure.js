@@ -6,13 +6,14 @@ const Figure = (() => {
 
     function axisSwitch(id, name, label, plots) {
         const key = `${id} ${name}`;
+        const able = plots.filter((plot) => plot.spec[name].canSwitch);
         const button = Dom.button({
             id: `${id}-log-${name}`,
-            'aria-pressed': String(plots[0].spec[name].log),
+            'aria-pressed': String(able[0].spec[name].log),
             onclick: () => {
-                const is = !plots[0].spec[name].log;
+                const is = !able[0].spec[name].log;
                 switched.set(key, is);
-                plots.forEach((plot) => plot.setLog(name, is));
+                able.forEach((plot) => plot.setLog(name, is));
                 button.setAttribute('aria-pressed', String(is));
             }
         },

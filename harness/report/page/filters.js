@@ -35,6 +35,23 @@ const Filters = (() => {
         batch: trend.batch
     });
 
+    const ofLandscape = (landscape, object) => ({
+        machine: Data.machineOf(landscape.run) || undefined,
+        backend: object.backend ?? undefined,
+        device: object.device_name ?? undefined,
+        model: object.model ?? undefined,
+        dataset: object.dataset ?? undefined,
+        // On a surface these are no settings of a network.
+        optimizer: object.backend ? object.optimizer ?? undefined : undefined,
+        batch: object.backend ? object.batch ?? undefined : undefined
+    });
+
+    // The parts of a landscape record with the objects that pass.
+    const seenParts = (landscape) =>
+        Object.fromEntries(Object.entries(landscape.parts)
+                               .map(([part, objects]) => [part, objects.filter((one) => accepts(ofLandscape(landscape, one)))])
+                               .filter(([, objects]) => objects.length > 0));
+
     function ofCompared(comparison, cell) {
         const [model, dataset, optimizer] = String(cell.cell).split(', ');
         return {
@@ -55,6 +72,8 @@ const Filters = (() => {
             ...Data.trainings.flatMap(
                 (training) => training.settings.map((setting) => ({...ofTraining(training), ...ofSetting(setting)}))),
             ...Data.comparisons.flatMap((comparison) => comparison.cells.map((cell) => ofCompared(comparison, cell))),
+            ...Data.landscapes.flatMap(
+                (landscape) => Object.values(landscape.parts).flat().map((one) => ofLandscape(landscape, one))),
         ];
     }
 
@@ -89,6 +108,13 @@ const Filters = (() => {
             trainings: trainings.filter((training) => training.settings.length > 0),
             comparisons: comparisons.filter((comparison) => comparison.cells.length > 0),
             trends: Data.trends.filter((trend) => accepts(ofTrend(trend))),
+            landscapes: Data.landscapes
+                            .map((landscape) => ({
+                                ...landscape,
+                                parts: seenParts(landscape),
+                                verdicts: landscape.verdicts.filter((one) => accepts(ofLandscape(landscape, one)))
+                            }))
+                            .filter(({parts, verdicts}) => Object.keys(parts).length > 0 || verdicts.length > 0),
         };
     }
 

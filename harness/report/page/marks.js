@@ -71,6 +71,9 @@ const Marks = (() => {
         const size = series.points.length > 60 ? 0.5 : series.points.length > 30 ? 0.75 : 1;
         chart.getDatasetMeta(index).data.forEach((element, i) => {
             const point = series.points[i];
+            if (point.plain) {
+                return;
+            }
             const style = (point.style || series.style)();
             context.globalAlpha = opacity(chart, series.key);
             Marker.draw(context, style.marker, element.x, element.y, point.size || size, style.colour,

@@ -14,7 +14,7 @@
     }
 
     function machinesOf(view) {
-        const groups = [...view.trainings, ...view.comparisons].map((one) => Data.machineOf(one.run));
+        const groups = [...view.trainings, ...view.comparisons, ...view.landscapes].map((one) => Data.machineOf(one.run));
         const trends = view.trends.map((trend) => trend.host.machine);
         return [...new Set([...view.cells.map((cell) => cell.machine), ...groups, ...trends])].filter(Boolean);
     }
@@ -24,6 +24,7 @@
         const settings = view.trainings.flatMap((training) => training.settings);
         const compared = view.comparisons.flatMap((comparison) => comparison.cells);
         const timed = view.cells.filter((cell) => cell.status === 'ok').length;
+        const objects = view.landscapes.flatMap((one) => Object.values(one.parts).flat()).length;
         return Dom.el('dl', {class: 'tiles'},
             tile(machines.length === 1 ? 'machine' : 'machines', Format.count(machines.length),
                 machines.length === 1 ? machines[0] : null),
@@ -34,6 +35,9 @@
                                   Format.plural(settings.reduce((sum, one) => sum + one.tried, 0), 'training'))
                             : null,
             compared.length ? tile('cells compared', Format.count(compared.length), Verdicts.summary(compared)) : null,
+            objects ? tile(objects === 1 ? 'landscape object' : 'landscape objects', Format.count(objects),
+                          [...new Set(view.landscapes.flatMap((one) => Landscape.analyses(one)))].join(', '))
+                    : null,
             view.trends.length ? tile(view.trends.length === 1 ? 'trend' : 'trends', Format.count(view.trends.length),
                                      Format.plural(view.trends.reduce((sum, one) => sum + one.changes.length, 0), 'lasting change'))
                                : null);
@@ -51,6 +55,9 @@
                 .map((cell) => [cell.verdict,
                          `${cell.backend}, ${cell.cell}${Format.isNumber(cell.ratio) ? `: ${Format.change(cell.ratio)}` : ''}`,
                          'regression']);
+        const computed = view.landscapes.flatMap(
+            (landscape) => landscape.verdicts.filter((one) => BAD.includes(one.status))
+                               .map((one) => [one.status.toUpperCase(), Landscape.verdict(one), 'landscape']));
         const records =
             Data.runs
                 .flatMap((run) => [!Data.isUnfinished(run)
@@ -61,7 +68,7 @@
                                  ? ['IN PROCESS', `${run.file} was measured with --in-process: not to be compared`, 'machines']
                                  : null,
         ]).filter((one) => one !== null);
-        return [...compared, ...cells, ...records];
+        return [...compared, ...cells, ...computed, ...records];
     }
 
     function fastest(view) {

@@ -1,7 +1,10 @@
 // A chart of lines, or of rows with intervals, made of a specification that knows nothing of Chart.js:
 //   name       for a file; title: told above the chart and read aloud; text: what it shows, in words
 //   x, y       {title, log, format(value), min, max, zero, ceiling, air, values, room, fixed(count) → values}
-//   series     [{key, label, style(), points: [{x, y, low, high, hollow, style(), tell: [lines]}], band, whiskers, knee: {x, y}}]
+//   series     [{key, label, style(), points: [{x, y, low, high, hollow, plain, size, style(), tell: [lines]}], band, whiskers,
+//              knee: {x, y}}]; plain: without a marker
+//   field      {x: {low, high, count}, y, values, log}: a surface behind the lines, see field.js
+//   places     [{x, y, text, shape}] known points of it
 //   rows       [{label, right}] of a chart whose y is the number of a row
 //   wrong [{key, x, style()}], levels [{axis, value, strong, shown}], ideals [{label, at(x), along}], notes [{x, text}]
 const Plot = (() => {
@@ -12,7 +15,7 @@ const Plot = (() => {
     Chart.defaults.animation = false;
     Chart.defaults.font.size = 12;
     Chart.defaults.font.family = getComputedStyle(document.documentElement).getPropertyValue('--font').trim();
-    Chart.register(Marks);
+    Chart.register(Field, Marks);
 
     function dataset(series, legend) {
         const style = series.style();
@@ -134,7 +137,10 @@ const Plot = (() => {
             maintainAspectRatio: false,
             parsing: false,
             interaction: {mode: 'nearest', intersect: false, axis: 'xy'},
-            layout: {padding: {top: 8, right: spec.rows && !narrow ? spec.room : 12}},
+            layout: {padding: {top: 8,
+                right: spec.rows && !narrow ? spec.room
+                    : spec.field            ? Field.ROOM
+                                            : 12}},
             scales: {x: scale(spec, legend, 'x', length, narrow), y: scale(spec, legend, 'y', length, narrow)},
             plugins: {legend: {display: false}, tooltip: tooltip(spec)},
             ...more,
