@@ -16,6 +16,7 @@
 
 int bm_command_run(int argc, char **argv);
 int bm_command_train(int argc, char **argv);
+int bm_command_landscape(int argc, char **argv);
 int bm_command_compare(int argc, char **argv);
 int bm_command_history(int argc, char **argv);
 int bm_command_report(int argc, char **argv);

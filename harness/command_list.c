@@ -114,7 +114,8 @@ static void print_presets(void) {
         const char *command;
         const char *names[5]; /* NULL behind the last */
     } presets[] = {{"run", {"lecture", "quick"}},
-                   {"train", {"accuracy", "optimizers", "keskar", "gate"}}};
+                   {"train", {"accuracy", "optimizers", "keskar", "gate"}},
+                   {"landscape", {"lecture"}}};
 
     for (size_t c = 0; c < sizeof presets / sizeof presets[0]; c++) {
         (void)printf("\npresets of %s:\n", presets[c].command);

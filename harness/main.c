@@ -13,6 +13,8 @@ static const struct {
     {"run", "measure one update and one epoch for every backend and batch size", bm_command_run},
     {"train", "what optimizers and batch sizes reach: accuracy, updates and seconds",
      bm_command_train},
+    {"landscape", "why noise and momentum help: hills, saddles, curvature, sharpness",
+     bm_command_landscape},
     {"compare", "is one record slower than another? A verdict a cell, and an exit code",
      bm_command_compare},
     {"history", "the trend of every cell over stored runs, and which commits changed it",
@@ -34,7 +36,7 @@ static void print_help(FILE *stream) {
                 "commands (each has --help):\n",
                 stream);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        (void)fprintf(stream, "  %-7s %s\n", commands[i].name, commands[i].help);
+        (void)fprintf(stream, "  %-9s %s\n", commands[i].name, commands[i].help);
     }
     (void)fputs("\nexit codes: 0 all good; 1 regression; 2 usage or bad file; 3 wrong results or a "
                 "failed check;\n"
