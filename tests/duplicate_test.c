@@ -185,7 +185,7 @@ form_of(const struct pair *pair, uint32_t unit, const double *u, const double *d
     double sum = 0;
     for (uint32_t n = 0; n < IMAGES; n++) {
         const uint8_t *bytes = (const uint8_t *)data->images + n * INPUTS;
-        double h[16];
+        double h[16] = {0};
         double z[CLASSES];
         double dx = d[INPUTS];
         double total = 0;

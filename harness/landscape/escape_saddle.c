@@ -85,12 +85,12 @@ static int32_t look(struct bm_saddle *saddle,
     return status;
 }
 
-static int32_t stretch(struct bm_saddle *saddle,
-                       struct bm_probe *probe,
-                       const struct bm_saddle_rule *rule,
-                       const float *params,
-                       uint64_t updates,
-                       struct bm_error *error) {
+static int32_t train_stretch(struct bm_saddle *saddle,
+                             struct bm_probe *probe,
+                             const struct bm_saddle_rule *rule,
+                             const float *params,
+                             uint64_t updates,
+                             struct bm_error *error) {
     int32_t status = bm_saddle_begin(probe, rule, params, error);
     for (uint64_t made = 0; made < updates && status == BM_STATUS_OK; made += REST_CHECK) {
         bm_landscape_show(saddle->landscape, "escape: a narrow network comes to rest, %llu updates",
@@ -117,7 +117,7 @@ static int32_t come_to_rest(struct bm_saddle *saddle,
     int32_t status = bm_saddle_begin(probe, &slow, NULL, error);
     status = status ? status : look(saddle, probe, gradient, &saddle->start_norm, error);
     for (uint32_t i = 0; i < 3 && status == BM_STATUS_OK; i++) {
-        status = stretch(saddle, probe, rules[i], saddle->narrow_params, updates[i], error);
+        status = train_stretch(saddle, probe, rules[i], saddle->narrow_params, updates[i], error);
         status = status ? status : bm_probe_read(probe, saddle->narrow_params, error);
     }
     return status ? status : look(saddle, probe, gradient, &norm, error);

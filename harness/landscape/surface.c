@@ -19,11 +19,11 @@
 static void hill_at(const double point[2], struct bm_surface_values *values) {
     double down = point[0] - HILL_VALLEY;
     double off = (point[0] - HILL_PLACE) / HILL_WIDTH;
-    double hill = HILL_HEIGHT * exp(-off * off / 2);
+    double top = HILL_HEIGHT * exp(-off * off / 2);
     *values = (struct bm_surface_values){
-        .value = HILL_SLOPE * down * down + hill,
-        .gradient = {2 * HILL_SLOPE * down - hill * off / HILL_WIDTH},
-        .hessian = {2 * HILL_SLOPE + hill * (off * off - 1) / (HILL_WIDTH * HILL_WIDTH)}};
+        .value = HILL_SLOPE * down * down + top,
+        .gradient = {2 * HILL_SLOPE * down - top * off / HILL_WIDTH},
+        .hessian = {2 * HILL_SLOPE + top * (off * off - 1) / (HILL_WIDTH * HILL_WIDTH)}};
 }
 
 static const struct bm_surface hill = {
@@ -151,7 +151,7 @@ static void beale_at(const double point[2], struct bm_surface_values *values) {
     static const double constants[] = {1.5, 2.25, 2.625};
     double x = point[0];
     double y = point[1];
-    double power[4] = {1, y, y * y, y * y * y};
+    const double power[4] = {1, y, y * y, y * y * y};
     *values = (struct bm_surface_values){.value = 0};
     for (int i = 1; i <= 3; i++) {
         double t = constants[i - 1] - x + x * power[i];
