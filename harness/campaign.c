@@ -1,6 +1,7 @@
 #include "campaign.h"
 
 #include "command.h"
+#include "division.h"
 #include "environment.h"
 #include "error.h"
 #include "interrupt.h"
@@ -114,6 +115,16 @@ int32_t bm_campaign_open_dataset(struct bm_campaign *campaign, const char *name)
     bm_dataset_close(&campaign->dataset);
     return bm_dataset_open(name, options->data_dir[0] == '\0' ? NULL : options->data_dir,
                            &options->synthetic, &campaign->dataset, campaign->error);
+}
+
+int32_t bm_campaign_divide(struct bm_campaign *campaign) {
+    const struct bm_train_options *options = &campaign->options->train;
+    campaign->of.is_divided = 1;
+    campaign->of.image_count = options->images;
+    int32_t status =
+        bm_dataset_divide(&campaign->dataset, options->images, options->held_out, campaign->error);
+    campaign->of.held_out = campaign->dataset.split[BM_SPLIT_VALIDATION].count;
+    return status;
 }
 
 /* ---- Beginning and end ---- */

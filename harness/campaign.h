@@ -77,6 +77,10 @@ void bm_campaign_plan_batches(struct bm_campaign *campaign);
 /* Opens a data set of the options in place of the one before. */
 int32_t bm_campaign_open_dataset(struct bm_campaign *campaign, const char *name);
 
+/* Holds back the images that the options say (division.h), of the open data set and of the sessions
+ * of the case. */
+int32_t bm_campaign_divide(struct bm_campaign *campaign);
+
 /* The network of that name for the open data set, with its text in `of`. */
 int32_t bm_campaign_make_model(struct bm_campaign *campaign, const char *name);
 

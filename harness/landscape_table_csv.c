@@ -91,34 +91,35 @@ static const json_t *value_of(const json_t *object, const char *column) {
 
 static void print_object(json_t *columns, const json_t *object, FILE *stream) {
     const char *name;
+    const char *between = "";
     json_t *unused;
-    int is_first = 1;
     json_object_foreach(columns, name, unused) {
         (void)unused;
-        if (!is_first) {
-            (void)fputc(',', stream);
-        }
-        is_first = 0;
+        (void)fputs(between, stream);
+        between = ",";
         print_value(value_of(object, name), stream);
     }
     (void)fputc('\n', stream);
 }
 
+/* Keys of a damaged record may be anything. */
+static void print_name(const char *name, FILE *stream) {
+    if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") == strlen(name)) {
+        (void)fputs(name, stream);
+    } else {
+        print_text(name, stream);
+    }
+}
+
 static void print_heading(json_t *columns, FILE *stream) {
     const char *name;
+    const char *between = "";
     json_t *unused;
-    int is_first = 1;
     json_object_foreach(columns, name, unused) {
         (void)unused;
-        if (!is_first) {
-            (void)fputc(',', stream);
-        }
-        is_first = 0;
-        if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") == strlen(name)) {
-            (void)fputs(name, stream);
-        } else {
-            print_text(name, stream);
-        }
+        (void)fputs(between, stream);
+        between = ",";
+        print_name(name, stream);
     }
     (void)fputc('\n', stream);
 }

@@ -1,6 +1,5 @@
 #include "train_grid.h"
 
-#include "division.h"
 #include "error.h"
 #include "fastest.h"
 #include "interrupt.h"
@@ -323,17 +322,6 @@ static int32_t train_precisions(struct bm_train *train) {
     return status;
 }
 
-static int32_t divide(struct bm_train *train) {
-    struct bm_campaign *campaign = train->campaign;
-    const struct bm_train_options *options = &campaign->options->train;
-    campaign->of.is_divided = 1;
-    campaign->of.image_count = options->images;
-    int32_t status =
-        bm_dataset_divide(&campaign->dataset, options->images, options->held_out, campaign->error);
-    campaign->of.held_out = campaign->dataset.split[BM_SPLIT_VALIDATION].count;
-    return status;
-}
-
 int32_t bm_train_all(struct bm_campaign *campaign) {
     struct bm_train *train = campaign->own;
     const struct bm_options *options = campaign->options;
@@ -342,7 +330,7 @@ int32_t bm_train_all(struct bm_campaign *campaign) {
     for (uint32_t d = 0; d < options->dataset.count && status == BM_STATUS_OK; d++) {
         status =
             d == 0 ? BM_STATUS_OK : bm_campaign_open_dataset(campaign, options->dataset.names[d]);
-        status = status ? status : divide(train);
+        status = status ? status : bm_campaign_divide(campaign);
         bm_campaign_plan_batches(campaign);
         for (uint32_t m = 0; m < options->model.count && status == BM_STATUS_OK; m++) {
             status = bm_campaign_make_model(campaign, options->model.names[m]);

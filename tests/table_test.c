@@ -1,61 +1,19 @@
 /* Tables of a stored run, against golden files in tests/golden/table/. After a change of what users
  * see, BM_TEST_UPDATE=1 writes them anew; read the difference before it is committed. */
 #include "grid.h"
-#include "record.h"
 #include "table.h"
 #include "test.h"
+#include "test_golden.h"
 
 static char folder[4096];
 
-static json_t *read_record(void) {
-    char path[4200];
-    json_t *objects = NULL;
-    uint32_t torn = 0;
-    struct bm_error error;
-    (void)snprintf(path, sizeof path, "%s/run.jsonl", folder);
-    TEST_CHECK_MSG(bm_record_read(path, &objects, &torn, &error) == BM_STATUS_OK, "%s", error.text);
-    TEST_CHECK(!torn);
-    return objects;
-}
-
 static char *print(const json_t *objects, uint32_t format, uint32_t verbose) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    TEST_CHECK(stream != NULL);
-    bm_table_print(objects, format, verbose, stream);
-    TEST_CHECK(fclose(stream) == 0);
-    return text;
-}
-
-static char *read_text(const char *path) {
-    static char text[65536];
-    FILE *file = fopen(path, "re");
-    TEST_CHECK_MSG(file != NULL, "%s", path);
-    size_t size = fread(text, 1, sizeof text - 1, file);
-    text[size] = '\0';
-    (void)fclose(file);
-    return text;
+    return bm_test_print(bm_table_print, objects, format, verbose);
 }
 
 static void
 check_golden(const json_t *objects, uint32_t format, uint32_t verbose, const char *name) {
-    char path[4200];
-    char *found = print(objects, format, verbose);
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (getenv("BM_TEST_UPDATE") != NULL) {
-        FILE *file = fopen(path, "we");
-        TEST_CHECK(file != NULL && fputs(found, file) >= 0 && fclose(file) == 0);
-    }
-    const char *expected = read_text(path);
-    size_t line = 1;
-    size_t at = 0;
-    for (; found[at] != '\0' && found[at] == expected[at]; at++) {
-        line += found[at] == '\n';
-    }
-    TEST_CHECK_MSG(found[at] == expected[at], "%s: line %zu differs; found:\n%s", name, line,
-                   found);
-    free(found);
+    bm_test_golden(bm_table_print, objects, format, verbose, folder, name);
 }
 
 static size_t width_of(const char *line, size_t bytes) {
@@ -162,7 +120,7 @@ static void test_absurd(void) {
 int main(void) {
     (void)snprintf(folder, sizeof folder, "%s/tests/golden/table",
                    bm_test_env("BM_TEST_SOURCE_DIR"));
-    json_t *objects = read_record();
+    json_t *objects = bm_test_read_record(folder, "run.jsonl");
     test_times();
     test_grid();
     check_golden(objects, BM_TABLE_TEXT, 0, "table.txt");

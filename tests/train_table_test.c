@@ -1,56 +1,20 @@
 /* Tables of a stored `train` record, against golden files in tests/golden/train_table/. After a
  * change of what users see, BM_TEST_UPDATE=1 writes them anew; read the difference before it is
  * committed. */
-#include "record.h"
 #include "table.h"
 #include "test.h"
+#include "test_golden.h"
 #include "train_table.h"
 
 static char folder[4096];
 
-static json_t *read_record(void) {
-    char path[4200];
-    json_t *objects = NULL;
-    uint32_t torn = 0;
-    struct bm_error error;
-    (void)snprintf(path, sizeof path, "%s/train.jsonl", folder);
-    TEST_CHECK_MSG(bm_record_read(path, &objects, &torn, &error) == BM_STATUS_OK, "%s", error.text);
-    TEST_CHECK(!torn);
-    return objects;
-}
-
 static char *print(const json_t *objects, uint32_t format, uint32_t verbose) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    TEST_CHECK(stream != NULL);
-    bm_train_table_print(objects, format, verbose, stream);
-    TEST_CHECK(fclose(stream) == 0);
-    return text;
+    return bm_test_print(bm_train_table_print, objects, format, verbose);
 }
 
 static void
 check_golden(const json_t *objects, uint32_t format, uint32_t verbose, const char *name) {
-    char path[4200];
-    static char expected[131072];
-    char *found = print(objects, format, verbose);
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (getenv("BM_TEST_UPDATE") != NULL) {
-        FILE *file = fopen(path, "we");
-        TEST_CHECK(file != NULL && fputs(found, file) >= 0 && fclose(file) == 0);
-    }
-    FILE *file = fopen(path, "re");
-    TEST_CHECK_MSG(file != NULL, "%s", path);
-    expected[fread(expected, 1, sizeof expected - 1, file)] = '\0';
-    (void)fclose(file);
-    size_t line = 1;
-    size_t at = 0;
-    for (; found[at] != '\0' && found[at] == expected[at]; at++) {
-        line += found[at] == '\n';
-    }
-    TEST_CHECK_MSG(found[at] == expected[at], "%s: line %zu differs; found:\n%s", name, line,
-                   found);
-    free(found);
+    bm_test_golden(bm_train_table_print, objects, format, verbose, folder, name);
 }
 
 /* ---- The shape of what is printed ---- */
@@ -489,7 +453,7 @@ static void test_missing(const json_t *record) {
 int main(void) {
     (void)snprintf(folder, sizeof folder, "%s/tests/golden/train_table",
                    bm_test_env("BM_TEST_SOURCE_DIR"));
-    json_t *objects = read_record();
+    json_t *objects = bm_test_read_record(folder, "train.jsonl");
     check_golden(objects, BM_TABLE_TEXT, 0, "table.txt");
     check_golden(objects, BM_TABLE_TEXT, 1, "verbose.txt");
     check_golden(objects, BM_TABLE_MARKDOWN, 0, "table.md");

@@ -1,6 +1,5 @@
 /* `batchmark landscape`: why noise and momentum help. Words, points, and which analyses. */
 #include "command.h"
-#include "division.h"
 #include "error.h"
 #include "fastest.h"
 #include "landscape.h"
@@ -146,16 +145,6 @@ static void print_plan(const struct bm_campaign *campaign) {
     (void)fprintf(stderr, "; at most %.1f minutes\n", campaign->options->time_limit_s / 60);
 }
 
-static int32_t divide(struct bm_campaign *campaign) {
-    const struct bm_train_options *options = &campaign->options->train;
-    campaign->of.is_divided = 1;
-    campaign->of.image_count = options->images;
-    int32_t status =
-        bm_dataset_divide(&campaign->dataset, options->images, options->held_out, campaign->error);
-    campaign->of.held_out = campaign->dataset.split[BM_SPLIT_VALIDATION].count;
-    return status;
-}
-
 /* The backend that was named, of several devices the first; without a name the fastest. */
 static int32_t choose_row(struct bm_landscape *landscape) {
     struct bm_campaign *campaign = landscape->campaign;
@@ -202,7 +191,7 @@ static int32_t set_up(struct bm_landscape *landscape) {
     campaign->of.optimizer = (uint32_t)bm_optimizer_find(options->optimizer.names[0]);
     campaign->of.reference_fd = -1;
     campaign->of.lr = 1e-4; /* of sessions that do not train */
-    int32_t status = divide(campaign);
+    int32_t status = bm_campaign_divide(campaign);
     status = status ? status : make_model(landscape);
     if (status == BM_STATUS_OK) {
         bm_campaign_plan_batches(campaign);

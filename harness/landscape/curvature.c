@@ -229,6 +229,22 @@ int32_t bm_curvature_product(struct bm_curvature *curvature,
     return BM_STATUS_OK;
 }
 
+int32_t bm_curvature_form(struct bm_curvature *curvature,
+                          const double *v,
+                          double scale,
+                          double *product,
+                          double *value,
+                          struct bm_error *error) {
+    const double step = curvature->step;
+    curvature->step = step * scale;
+    int32_t status = bm_curvature_product(curvature, v, product, error);
+    curvature->step = step;
+    if (status == BM_STATUS_OK) {
+        *value = bm_curvature_dot(v, product, curvature->count);
+    }
+    return status;
+}
+
 double bm_curvature_largest(const struct bm_curvature *curvature) {
     double sum = 0;
     for (uint64_t i = 0; i < curvature->count; i++) {

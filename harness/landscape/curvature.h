@@ -76,6 +76,14 @@ int32_t bm_curvature_product(struct bm_curvature *curvature,
                              double *product,
                              struct bm_error *error);
 
+/* *value = v'Hv with `scale` times the step; `product` is H v. Otherwise as above. */
+int32_t bm_curvature_form(struct bm_curvature *curvature,
+                          const double *v,
+                          double scale,
+                          double *product,
+                          double *value,
+                          struct bm_error *error);
+
 /* Tries `largest`, a quarter of it, and so on, along `v`; of each step and the next one those two
  * halves that agree best are compared, in relation to the product. Sets curvature->step to the step
  * where they agree best of all, and the limit to twice what they differ by. INVALID if no gradient

@@ -298,24 +298,6 @@ static int32_t keep_vectors(struct arpack *arpack,
 
 /* ---- Products apart from the method's ---- */
 
-/* v'Hv with `scale` times the step; the product is left in `product`. */
-static int32_t measure(struct bm_curvature *curvature,
-                       const double *v,
-                       double scale,
-                       double *product,
-                       double *value,
-                       struct bm_error *error) {
-    const double step = curvature->step;
-    int32_t status;
-    curvature->step = step * scale;
-    status = bm_curvature_product(curvature, v, product, error);
-    curvature->step = step;
-    if (status == BM_STATUS_OK) {
-        *value = bm_curvature_dot(v, product, curvature->count);
-    }
-    return status;
-}
-
 static int32_t check_value(struct bm_curvature *curvature,
                            const double *v,
                            double *product,
@@ -324,7 +306,7 @@ static int32_t check_value(struct bm_curvature *curvature,
     double fine = 0;
     double here = 0;
     double sum = 0;
-    int32_t status = measure(curvature, v, 1, product, &here, error);
+    int32_t status = bm_curvature_form(curvature, v, 1, product, &here, error);
     if (status != BM_STATUS_OK) {
         return status;
     }
@@ -333,7 +315,7 @@ static int32_t check_value(struct bm_curvature *curvature,
         sum += apart * apart;
     }
     *value = (struct bm_eigenvalue){here, sqrt(sum) / fabs(here), (double)NAN};
-    status = measure(curvature, v, .5, product, &fine, error);
+    status = bm_curvature_form(curvature, v, .5, product, &fine, error);
     if (status == BM_STATUS_OK) {
         value->error = fabs(here - fine);
     }

@@ -21,24 +21,6 @@ static void add(struct bm_trace *trace, double value, double fine) {
             : sqrt(trace->square / (double)(trace->vectors - 1) / (double)trace->vectors);
 }
 
-/* z'Hz of random signs z, with `scale` times the step. */
-static int32_t measure(struct bm_curvature *curvature,
-                       const double *unit,
-                       double scale,
-                       double *product,
-                       double *value,
-                       struct bm_error *error) {
-    const double step = curvature->step;
-    int32_t status;
-    curvature->step = step * scale;
-    status = bm_curvature_product(curvature, unit, product, error);
-    curvature->step = step;
-    if (status == BM_STATUS_OK) { /* z = sqrt(count) unit */
-        *value = (double)curvature->count * bm_curvature_dot(unit, product, curvature->count);
-    }
-    return status;
-}
-
 int32_t bm_trace_add(struct bm_curvature *curvature,
                      uint64_t seed,
                      uint64_t vectors,
@@ -62,10 +44,10 @@ int32_t bm_trace_add(struct bm_curvature *curvature,
     }
     for (uint64_t i = 0; i < vectors && status == BM_STATUS_OK; i++) {
         bm_curvature_random(seed, (uint32_t)trace->vectors + 1, z, count);
-        status = measure(curvature, z, 1, product, &value, error);
-        status = status ? status : measure(curvature, z, .5, product, &fine, error);
+        status = bm_curvature_form(curvature, z, 1, product, &value, error);
+        status = status ? status : bm_curvature_form(curvature, z, .5, product, &fine, error);
         if (status == BM_STATUS_OK) {
-            add(trace, value, fine);
+            add(trace, (double)count * value, (double)count * fine); /* z = sqrt(count) unit */
         }
     }
     free(z);
