@@ -682,6 +682,22 @@ static void test_kinds(void) {
     TEST_CHECK(kind_of(-.1, 5, .01, .32) == BM_CRITICAL_MOVING);
 }
 
+static int sign_of(double value, double residual, double error, int outward) {
+    const struct bm_eigenvalue found = {value, residual, error};
+    return bm_critical_sign(&found, outward);
+}
+
+static void test_signs(void) {
+    TEST_CHECK(sign_of(.1, .5, .001, -1) == 1);
+    TEST_CHECK(sign_of(.1, 1.5, .001, -1) == 0); /* the smallest may lie below 0 all the same */
+    TEST_CHECK(sign_of(-.1, 1.5, .001, -1) == -1);
+    TEST_CHECK(sign_of(-.1, .5, .2, -1) == 0);
+    TEST_CHECK(sign_of(5, 1.5, .001, 1) == 1);
+    TEST_CHECK(sign_of(-5, .5, .001, 1) == -1);
+    TEST_CHECK(sign_of(-5, 1.5, .001, 1) == 0);
+    TEST_CHECK(sign_of(.1, .5, (double)NAN, -1) == 1);
+}
+
 /* The residual: a smallest value that is positive proves less than a negative one. */
 static void test_evidence(void) {
     struct bm_critical critical = {
@@ -1109,6 +1125,7 @@ int main(void) {
     test_trace_by_step();
     test_trace_is_cut();
     test_kinds();
+    test_signs();
     test_evidence();
     test_walk();
     if (has_arpack()) {

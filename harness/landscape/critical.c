@@ -11,9 +11,7 @@ static double known(double error) {
     return isnan(error) ? 0 : error;
 }
 
-/* -1, 0 or 1. `outward` is the sign that a Rayleigh quotient proves by itself: the smallest
- * eigenvalue may still be smaller than the one found, the largest larger. */
-static int sign_of(const struct bm_eigenvalue *found, int outward) {
+int bm_critical_sign(const struct bm_eigenvalue *found, int outward) {
     const double error = known(found->error);
     const double apart = known(found->residual) * fabs(found->value);
     const double inward = fabs(found->value) - error - apart;
@@ -63,8 +61,8 @@ static void tell(struct bm_critical *critical, int smallest, int largest) {
 }
 
 void bm_critical_judge(struct bm_critical *critical) {
-    const int smallest = sign_of(&critical->smallest, -1);
-    const int largest = sign_of(&critical->largest, 1);
+    const int smallest = bm_critical_sign(&critical->smallest, -1);
+    const int largest = bm_critical_sign(&critical->largest, 1);
     const double steepest = fmax(fabs(critical->smallest.value), fabs(critical->largest.value));
     const double rounding = critical->params_norm * 0x1p-24;
     critical->allowed = critical->gradient_noise + steepest * rounding;

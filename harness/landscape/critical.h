@@ -42,9 +42,14 @@ struct bm_critical {
     char evidence[512]; /* one line */
 };
 
-/* Fills what is to be found. An eigenvalue's sign is known if it is larger than its error; that of
- * the smallest, where positive, and of the largest, where negative, only if it is also larger than
- * its residual, as the true one may lie so much further out. */
+/* The sign of an end of the spectrum: -1, 1, or 0 where it is not known. It is if the value is
+ * larger than its error; for the smallest, where positive, and the largest, where negative, only if
+ * it is larger than error and residual together, as the true one may lie so much further out.
+ * `outward` is the sign that a Rayleigh quotient proves by itself: -1 of the smallest, 1 of the
+ * largest. */
+int bm_critical_sign(const struct bm_eigenvalue *found, int outward);
+
+/* Fills what is to be found. */
 void bm_critical_judge(struct bm_critical *critical);
 
 #endif

@@ -1,4 +1,5 @@
 /* What the doubled point is: loss as the narrow network's, a small gradient, negative curvature. */
+#include "critical.h"
 #include "escape_saddle.h"
 #include "lanczos.h"
 
@@ -69,23 +70,17 @@ static json_t *eigenvalue_json(const struct bm_eigenvalue *eigenvalue) {
                      bm_landscape_number(eigenvalue->error));
 }
 
-/* By Rayleigh's quotient the smallest eigenvalue is below what was found, the largest above: a
- * saddle is certain. A minimum only if what was found is an eigenvalue, within its residual and
- * error, and these leave it positive; NULL where they do not. */
+/* NULL where the eigenvalues do not tell. */
 static const char *kind_of(const struct bm_saddle *saddle, const struct plateau *plateau) {
-    const struct bm_eigenvalue *smallest = &plateau->lanczos.smallest[0];
-    const struct bm_eigenvalue *largest = &plateau->lanczos.largest[0];
+    const int smallest = bm_critical_sign(&plateau->lanczos.smallest[0], -1);
+    const int largest = bm_critical_sign(&plateau->lanczos.largest[0], 1);
     if (plateau->gradient_norm > SMALL_GRADIENT * saddle->start_norm) {
         return bm_point_kind_name(BM_POINT_MOVING);
     }
-    if (smallest->value < -smallest->error && largest->value > largest->error) {
+    if (smallest < 0 && largest > 0) {
         return bm_point_kind_name(BM_POINT_SADDLE);
     }
-    double doubt = smallest->error + smallest->residual * fabs(smallest->value);
-    if (smallest->value > doubt) {
-        return bm_point_kind_name(BM_POINT_MINIMUM);
-    }
-    return largest->value < largest->error ? bm_point_kind_name(BM_POINT_FLAT) : NULL;
+    return smallest > 0 ? bm_point_kind_name(BM_POINT_MINIMUM) : NULL;
 }
 
 static void set_networks(json_t *object, const struct bm_saddle *saddle) {
