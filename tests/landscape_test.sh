@@ -215,7 +215,10 @@ expect(knee["points"] >= 3 and (knee["status"] == "skipped") == (knee["critical_
 
 for at in ("--time-limit", "-l"):
     objects = landscape(f"limit{at}", at, "1ms", code=5, says="plan: escape, noise, line, hessian, sharpness; of custom")
-    expect(not of(objects, "landscape") and one(objects, "end")["exit"] == 5, "something was done without time")
+    rest = [(o["analysis"], o["part"], o["status"], o["reason"]) for o in of(objects, "landscape")]
+    expect(rest == [(a, "rest", "skipped", "not reached: the time limit (--time-limit)")
+                    for a in ("escape", "noise", "line", "hessian", "sharpness")], "something was done without time", rest)
+    expect(one(objects, "end")["exit"] == 5, "exit code without time")
 running = subprocess.Popen([PROGRAM, "landscape", "line", "--backend", "scalar", "--batch", "32,33", "--points", "1000", "-o", "stopped.jsonl"],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
 while running.poll() is None:
@@ -231,6 +234,7 @@ objects = read("stopped.jsonl.partial")
 for line in parts(objects, "line", "line"):
     expect((line["status"], line["reason"]) == ("cut", "interrupted"), line["status"], line["reason"])
     expect("t" not in line or len(line["t"]) == len(line["train"]["loss"]) < 1000, "what was done is not recorded")
+expect(part(objects, "line", "rest")["reason"] == "not reached: interrupted", "what was not done is not told")
 expect(len(parts(objects, "line", "line")) < 2 and len(parts(objects, "points", "training")) == 2, "what was done is not recorded")
 expect(not os.path.exists("stopped.jsonl"), "an unfinished record has the name of a finished one")
 

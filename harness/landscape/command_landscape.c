@@ -111,9 +111,13 @@ static int32_t prepare(struct bm_campaign *campaign) {
     return status;
 }
 
+static int is_asked_for(const struct bm_landscape *landscape, size_t analysis) {
+    return (landscape->analyses & analyses[analysis].bit) != 0;
+}
+
 static int needs_points(const struct bm_landscape *landscape) {
     for (size_t i = 0; i < ANALYSIS_COUNT; i++) {
-        if ((landscape->analyses & analyses[i].bit) != 0 && analyses[i].needs_points) {
+        if (is_asked_for(landscape, i) && analyses[i].needs_points) {
             return 1;
         }
     }
@@ -125,7 +129,7 @@ static void print_plan(const struct bm_campaign *campaign) {
     const char *between = "";
     (void)fputs("plan: ", stderr);
     for (size_t i = 0; i < ANALYSIS_COUNT; i++) {
-        if ((landscape->analyses & analyses[i].bit) != 0) {
+        if (is_asked_for(landscape, i)) {
             (void)fprintf(stderr, "%s%s", between, analyses[i].name);
             between = ", ";
         }
@@ -200,6 +204,15 @@ static int32_t set_up(struct bm_landscape *landscape) {
     return status;
 }
 
+/* What was asked for and is missing or not all there, so that nobody takes that for a result. */
+static void tell_rest(struct bm_landscape *landscape, size_t analysis) {
+    char reason[BM_NAME_SIZE];
+    json_t *object = bm_landscape_object(analyses[analysis].name, "rest");
+    (void)snprintf(reason, sizeof reason, "not reached: %s", bm_landscape_stop_text());
+    bm_landscape_fail(object, "skipped", reason);
+    bm_landscape_write(landscape, object);
+}
+
 static int32_t measure(struct bm_campaign *campaign) {
     struct bm_landscape *landscape = campaign->own;
     uint32_t is_right = 0;
@@ -207,15 +220,22 @@ static int32_t measure(struct bm_campaign *campaign) {
     if (status == BM_STATUS_OK && !bm_landscape_stopped(landscape)) {
         status = bm_landscape_check(landscape, &is_right, campaign->error);
     }
-    if (status != BM_STATUS_OK || !is_right) {
+    if (status != BM_STATUS_OK || (!is_right && !bm_landscape_stopped(landscape))) {
         return status;
     }
-    if (landscape->point_count == 0 && needs_points(landscape)) {
+    if (landscape->point_count == 0 && needs_points(landscape) &&
+        !bm_landscape_stopped(landscape)) {
         status = bm_landscape_points_train(landscape, campaign->error);
     }
     for (size_t i = 0; i < ANALYSIS_COUNT && status == BM_STATUS_OK; i++) {
-        if ((landscape->analyses & analyses[i].bit) != 0 && !bm_landscape_stopped(landscape)) {
+        if (!is_asked_for(landscape, i)) {
+            continue;
+        }
+        if (!bm_landscape_stopped(landscape)) {
             status = analyses[i].run(landscape);
+        }
+        if (status == BM_STATUS_OK && bm_landscape_stopped(landscape)) {
+            tell_rest(landscape, i);
         }
     }
     return status;

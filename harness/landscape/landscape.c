@@ -71,6 +71,10 @@ void bm_landscape_show(struct bm_landscape *landscape, const char *format, ...) 
     bm_progress_show(&campaign->progress, bm_campaign_left_s(campaign), "%s", text);
 }
 
+const char *bm_landscape_stop_text(void) {
+    return bm_interrupt_signal() != 0 ? "interrupted" : "the time limit (--time-limit)";
+}
+
 int bm_landscape_stopped(const struct bm_landscape *landscape) {
     return bm_interrupt_signal() != 0 || bm_campaign_left_s(landscape->campaign) <= 0 ||
            landscape->campaign->outcome.write_failed;

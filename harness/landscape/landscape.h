@@ -78,6 +78,9 @@ void bm_landscape_show(struct bm_landscape *landscape, const char *format, ...)
 /* Whether to stop: a signal, the time limit, a record that cannot be written. */
 int bm_landscape_stopped(const struct bm_landscape *landscape);
 
+/* Why, as the reason of an object. */
+const char *bm_landscape_stop_text(void);
+
 /* A JSON number, or null where it is not finite. */
 json_t *bm_landscape_number(double value);
 

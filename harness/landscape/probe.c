@@ -35,7 +35,7 @@ static double expected_s(const struct bm_probe *probe, double images) {
 
 static int32_t failed(const struct bm_probe *probe, struct bm_error *error) {
     if (probe->verdict.kind == BM_VERDICT_INTERRUPTED) {
-        return bm_fail(error, BM_STATUS_TIMEOUT, "interrupted");
+        return bm_fail(error, BM_STATUS_TIMEOUT, "%s", bm_landscape_stop_text());
     }
     return bm_fail(error, BM_STATUS_INTERNAL, "%s", probe->verdict.reason);
 }
@@ -51,9 +51,7 @@ static int32_t ask(struct bm_probe *probe,
     if (bm_landscape_stopped(probe->landscape)) {
         *reply = NULL;
         json_decref(command);
-        return bm_fail(error, BM_STATUS_TIMEOUT, "%s",
-                       bm_interrupt_signal() != 0 ? "interrupted"
-                                                  : "the time limit (--time-limit)");
+        return bm_fail(error, BM_STATUS_TIMEOUT, "%s", bm_landscape_stop_text());
     }
     if (bm_row_ask(probe->landscape->row, 0, command, limit_s, reply, &probe->verdict)) {
         return BM_STATUS_OK;
