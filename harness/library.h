@@ -1,9 +1,9 @@
 /*
- * Libraries that are opened when an analysis needs them, in this process only: the program is also
+ * Libraries that are opened when a command needs them, in this process only: the program is also
  * its workers, and ARPACK brings a BLAS with threads of its own into whatever loads it.
  */
-#ifndef BM_LANDSCAPE_LIBRARY_H
-#define BM_LANDSCAPE_LIBRARY_H
+#ifndef BM_LIBRARY_H
+#define BM_LIBRARY_H
 
 #include <batchmark/plugin.h>
 
