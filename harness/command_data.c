@@ -1,6 +1,8 @@
-/* `batchmark data`: which data sets are there, and whether their files are whole. */
+/* `batchmark data`: which data sets are there, whether their files are whole, and fetching them. */
 #include "command.h"
 #include "data_source.h"
+#include "error.h"
+#include "interrupt.h"
 #include "options.h"
 
 #include <inttypes.h>
@@ -101,21 +103,33 @@ static int verify_files(const struct bm_data_set *set,
     return verify_digests(set, location);
 }
 
-static int verify_set(const char *name, int is_asked_for, const struct bm_options *options) {
+/* The set of that very name, with files. NULL, and *code, if there is none or it has none. */
+static const struct bm_data_set *find_set(const char *name, int *code) {
     const struct bm_data_set *set = bm_data_set_find(name);
-    struct bm_data_location location;
-    struct bm_error error;
     if (set == NULL || strcmp(set->name, name) != 0) {
         char text[192];
         (void)snprintf(text, sizeof text,
                        "expected fashion-mnist, mnist, cifar10, cifar100 or synthetic, found "
                        "\"%.64s\"",
                        name);
-        return complain(text);
+        *code = complain(text);
+        return NULL;
     }
     if (set->format == BM_DATA_FORMAT_SYNTHETIC) {
         (void)printf("%s is made from the seed: there are no files\n", name);
-        return BM_EXIT_OK;
+        *code = BM_EXIT_OK;
+        return NULL;
+    }
+    return set;
+}
+
+static int verify_set(const char *name, int is_asked_for, const struct bm_options *options) {
+    struct bm_data_location location;
+    struct bm_error error;
+    int code = BM_EXIT_OK;
+    const struct bm_data_set *set = find_set(name, &code);
+    if (set == NULL) {
+        return code;
     }
     if (bm_data_locate(set, folder_of(options), &location, &error) != BM_STATUS_OK) {
         if (is_asked_for) {
@@ -140,15 +154,91 @@ static int verify(const struct bm_options *options, const char **names, uint32_t
     return code;
 }
 
+/* ---- fetch ---- */
+
+static int complain_of_fetch(int32_t status, const struct bm_error *error) {
+    int code = complain(error->text);
+    if (status == BM_STATUS_TIMEOUT) {
+        (void)fprintf(stderr, "the same command goes on from there\n");
+        return 128 + bm_interrupt_signal();
+    }
+    return status == BM_STATUS_INTERNAL ? BM_EXIT_WRITE : code;
+}
+
+/* FOLDER/NAME of --data-dir, else of the user's own folder. */
+static int32_t fetch_folder(const char *name,
+                            const struct bm_options *options,
+                            char folder[BM_DATA_PATH_SIZE],
+                            struct bm_error *error) {
+    char home[BM_DATA_PATH_SIZE];
+    const char *root = options->data_dir;
+    if (root[0] == '\0') {
+        if (!bm_data_home(home, sizeof home)) {
+            return bm_fail(error, BM_STATUS_INVALID,
+                           "expected --data-dir, XDG_DATA_HOME or HOME, found none");
+        }
+        root = home;
+    }
+    int length = snprintf(folder, BM_DATA_PATH_SIZE, "%s/%s", root, name);
+    return length < BM_DATA_PATH_SIZE
+               ? BM_STATUS_OK
+               : bm_fail(error, BM_STATUS_INVALID, "%.64s...: expected a shorter path", root);
+}
+
+static int fetch_set(const char *name, const struct bm_options *options) {
+    char folder[BM_DATA_PATH_SIZE];
+    struct bm_data_location location;
+    struct bm_data_summary summary;
+    struct bm_error error = {0};
+    int code = BM_EXIT_OK;
+    const struct bm_data_set *set = find_set(name, &code);
+    if (set == NULL) {
+        return code;
+    }
+    const char *mirror = options->mirror[0] == '\0' ? NULL : options->mirror;
+    int32_t status = fetch_folder(name, options, folder, &error);
+    status = status ? status : bm_data_fetch(set, folder, mirror, options->hang_time_s, &error);
+    status = status ? status : bm_data_locate(set, folder_of(options), &location, &error);
+    status = status ? status : bm_data_summarize(set, &location, &summary, &error);
+    if (status != BM_STATUS_OK) {
+        return complain_of_fetch(status, &error);
+    }
+    (void)printf("%s: ", name);
+    print_summary(&summary);
+    (void)printf("\n  in %s, as published\n", folder);
+    if (strcmp(location.folder, folder) != 0) {
+        (void)printf("  but those in %s come first\n", location.folder);
+    }
+    return BM_EXIT_OK;
+}
+
+static int fetch(const struct bm_options *options, const char **names, uint32_t count) {
+    int code = BM_EXIT_OK;
+    if (count == 0) {
+        return complain("fetch: expected fashion-mnist, mnist, cifar10 or cifar100, found nothing");
+    }
+    bm_interrupt_catch();
+    for (uint32_t i = 0; i < count && bm_interrupt_signal() == 0; i++) {
+        int found = fetch_set(names[i], options);
+        code = found != BM_EXIT_OK ? found : code;
+    }
+    return code;
+}
+
 /* ---- The command ---- */
 
 static void print_help(void) {
     (void)printf("usage: batchmark data list\n"
-                 "       batchmark data verify [NAME...]\n\n"
+                 "       batchmark data verify [NAME...]\n"
+                 "       batchmark data fetch NAME... [--mirror URL]\n\n"
                  "list shows which data sets are found, and where. verify reads them whole, prints "
                  "the SHA-256 of\n"
                  "each file's unpacked content and compares it with the published one where that "
                  "is known.\n"
+                 "fetch downloads them from where they were published into FOLDER/NAME, FOLDER "
+                 "being --data-dir,\n"
+                 "else $XDG_DATA_HOME/batchmark, and checks their SHA-256. One that was cut off "
+                 "goes on where it was.\n"
                  "Searched: --data-dir, the folders of $BATCHMARK_DATA, "
                  "$XDG_DATA_HOME/batchmark,\n"
                  "/usr/share/datasets; in each FOLDER/NAME first, then FOLDER.\n\n");
@@ -162,11 +252,15 @@ static int dispatch(const struct bm_options *options, const char **words, uint32
     if (strcmp(what, "list") == 0 && word_count == 1) {
         return list(options);
     }
+    if (strcmp(what, "fetch") == 0) {
+        return fetch(options, words + 1, word_count - 1);
+    }
     if (strcmp(what, "verify") == 0) {
         return verify(options, words + 1, word_count - 1);
     }
     char text[128];
-    (void)snprintf(text, sizeof text, "expected list or verify [NAME...], found \"%.64s\"",
+    (void)snprintf(text, sizeof text,
+                   "expected list, verify [NAME...] or fetch NAME..., found \"%.64s\"",
                    word_count > 1 && strcmp(what, "list") == 0 ? words[1] : what);
     return complain(text);
 }

@@ -42,25 +42,33 @@ static void add_installed(struct roots *roots) {
     }
 }
 
-static void find_roots(const char *data_dir, struct roots *roots) {
+int bm_data_home(char *folder, size_t capacity) {
     const char *xdg = getenv("XDG_DATA_HOME");
     const char *home = getenv("HOME");
+    int length = 0;
+    if (xdg != NULL && xdg[0] != '\0') {
+        length = snprintf(folder, capacity, "%s/batchmark", xdg);
+    } else if (home != NULL && home[0] != '\0') {
+        length = snprintf(folder, capacity, "%s/.local/share/batchmark", home);
+    }
+    return length > 0 && (size_t)length < capacity;
+}
+
+static void find_roots(const char *data_dir, struct roots *roots) {
+    char home[BM_DATA_PATH_SIZE];
     roots->count = 0;
     if (data_dir != NULL) {
         add_root(roots, data_dir, strlen(data_dir), "");
     }
     add_variable(roots, "BATCHMARK_DATA", "");
-    if (xdg != NULL && xdg[0] != '\0') {
-        add_root(roots, xdg, strlen(xdg), "/batchmark");
-    } else if (home != NULL) {
-        add_root(roots, home, strlen(home), "/.local/share/batchmark");
+    if (bm_data_home(home, sizeof home)) {
+        add_root(roots, home, strlen(home), "");
     }
     add_installed(roots);
     add_root(roots, DISTRIBUTION_FOLDER, strlen(DISTRIBUTION_FOLDER), "");
 }
 
-/* FOLDER/FILE or FOLDER/FILE.gz */
-static int find_file(const char *folder, const char *file, char path[BM_DATA_PATH_SIZE]) {
+int bm_data_find_file(const char *folder, const char *file, char path[BM_DATA_PATH_SIZE]) {
     static const char *const endings[] = {"", ".gz"};
     for (int i = 0; i < 2; i++) {
         int length = snprintf(path, BM_DATA_PATH_SIZE, "%s/%s%s", folder, file, endings[i]);
@@ -75,7 +83,7 @@ static int find_file(const char *folder, const char *file, char path[BM_DATA_PAT
 static int has_some_file(const char *folder, const struct bm_data_set *set) {
     char path[BM_DATA_PATH_SIZE];
     for (uint32_t i = 0; i < set->file_count; i++) {
-        if (find_file(folder, set->files[i], path)) {
+        if (bm_data_find_file(folder, set->files[i], path)) {
             return 1;
         }
     }
@@ -133,7 +141,7 @@ int32_t bm_data_locate(const struct bm_data_set *set,
         return fail_search(set, &roots, error);
     }
     for (uint32_t f = 0; f < set->file_count; f++) {
-        if (!find_file(location->folder, set->files[f], location->paths[f])) {
+        if (!bm_data_find_file(location->folder, set->files[f], location->paths[f])) {
             return bm_fail(error, BM_STATUS_INVALID, "%s: %s: expected %s or %s.gz, found neither",
                            set->name, location->folder, set->files[f], set->files[f]);
         }

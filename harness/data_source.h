@@ -100,7 +100,11 @@ struct bm_data_set {
     uint32_t file_records; /* CIFAR: records of a training file; a test file has 10 000 */
     double mean[BM_DATA_CHANNEL_MAX]; /* of the training images, pixel / 255 */
     double deviation[BM_DATA_CHANNEL_MAX];
-    const char *hint; /* how to get it */
+    const char *hint;       /* how to get it */
+    const char *mirrors[3]; /* folders on the net that have it, without the last slash */
+    const char *archive;    /* .tar.gz that has its files in a folder, folders[0]; NULL: they lie
+                               there each as FILE.gz */
+    const char *archive_sha256;
     const char
         *content_sha256[BM_DATA_SOURCE_MAX]; /* of the originals, unpacked; NULL: not known */
 };
@@ -131,6 +135,20 @@ int32_t bm_data_summarize(const struct bm_data_set *set,
                           const struct bm_data_location *location,
                           struct bm_data_summary *summary,
                           struct bm_error *error);
+
+/* Fetches a data set into `folder`, which is made, from `mirror` or, NULL, from the published
+ * places in turn. Files that are there already are only checked. Statuses as bm_download's. */
+int32_t bm_data_fetch(const struct bm_data_set *set,
+                      const char *folder,
+                      const char *mirror,
+                      double silence_s,
+                      struct bm_error *error);
+
+/* The user's own data folder, $XDG_DATA_HOME/batchmark or ~/.local/share/batchmark; 0: none. */
+int bm_data_home(char *folder, size_t capacity);
+
+/* FOLDER/FILE or FOLDER/FILE.gz, whichever is there; 0: neither. */
+int bm_data_find_file(const char *folder, const char *file, char path[BM_DATA_PATH_SIZE]);
 
 /* SHA-256 of a file's content, unpacked. */
 int32_t bm_data_content_digest(const char *path, char sha256[65], struct bm_error *error);

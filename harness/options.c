@@ -76,6 +76,10 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "data-dir", .value = "FOLDER", .commands = MEASURING | COMPARE | BM_COMMAND_LIST | BM_COMMAND_DATA | LANDSCAPE,
      .set = bm_set_text, FIELD(data_dir),
      .help = "where data sets are looked for first"},
+    {.name = "mirror", .value = "URL", .commands = BM_COMMAND_DATA, .command_line_only = 1,
+     .set = bm_set_text, FIELD(mirror),
+     .help = "of fetch: a folder on the net that has the files, http or https (default: where they were "
+             "published)"},
     {.name = "optimizer", .value = "NAMES", .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_names, FIELD(optimizer), .choices = bm_optimizer_names,
      .help = "sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, lars, lamb"},
@@ -309,6 +313,9 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "hang-time", .value = "TIME", .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_duration, FIELD(hang_time_s),
      .help = "a worker silent for this long beyond its estimate is stopped (default: 60s)"},
+    {.name = "hang-time", .value = "TIME", .commands = BM_COMMAND_DATA,
+     .set = bm_set_duration, FIELD(hang_time_s),
+     .help = "of fetch: a server silent for this long is given up (default: 60s)"},
     {.name = "roofline", .value = "MODE", .commands = RUN,
      .set = bm_set_choice, FIELD(roofline), .choices = roofline_names,
      .help = "bound of what this processor could reach: auto (default: measured once in about two "

@@ -109,6 +109,7 @@ struct bm_options {
     struct bm_name_list model;
     struct bm_name_list dataset;
     char data_dir[BM_PATH_SIZE];
+    char mirror[BM_PATH_SIZE]; /* of data fetch: where files are got; "": where published */
     struct bm_name_list optimizer;
     struct bm_number_list batch;
     struct bm_number_list threads;

@@ -179,8 +179,7 @@ static void test_not_found(void) {
     TEST_CHECK(setenv("XDG_DATA_HOME", "/nonexistent", 1) == 0);
     (void)snprintf(expected, sizeof expected,
                    "cifar100: expected train.bin[.gz] in or below %s, /nonexistent/batchmark, "
-                   "/usr/share/datasets, found none (the binary version of "
-                   "www.cs.toronto.edu/~kriz/cifar.html)",
+                   "/usr/share/datasets, found none (`batchmark data fetch cifar100`)",
                    top);
     refused("cifar100", top, expected);
     TEST_CHECK(unsetenv("XDG_DATA_HOME") == 0);

@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+# `batchmark data fetch` against a server on loopback that also cuts off, lies about length, serves wrong bytes, redirects to files
+# of this machine and falls silent: what arrives under the name is the published file, or one line says why nothing does.
+set -euo pipefail
+
+work=$(mktemp -d)
+server=
+cleanup() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
+skip() {
+    printf 'skipped: %s\n' "$1"
+    exit 77
+}
+published=/usr/share/datasets/fashion-mnist
+[ -d $published ] || skip 'no Fashion-MNIST here (package dataset-fashion-mnist)'
+# Fetching needs a library that is optional.
+"$BM_TEST_PROGRAM" data fetch mnist --mirror http://127.0.0.1:1/x --data-dir "$work/none" >"$work/out" 2>&1 || true
+! grep -qF 'libcurl' "$work/out" || skip "$(cat "$work/out")"
+
+unset http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY
+export HOME=$work/home XDG_DATA_HOME=$work/xdg BATCHMARK_DATA=
+python3 "$BM_TEST_SOURCE_DIR/tests/support/fetch_server.py" $published "$work/log" >"$work/port" &
+server=$!
+for _ in $(seq 600); do
+    [ ! -s "$work/port" ] || break
+    sleep 0.05
+done
+base=http://127.0.0.1:$(cat "$work/port")
+images=train-images-idx3-ubyte.gz
+folder=$work/xdg/batchmark/fashion-mnist
+
+fail() {
+    printf 'failed: %s\n' "$1" >&2
+    cat "$work/out" "$work/err" "$work/log" >&2
+    exit 1
+}
+# fetch CODE BEHAVIOUR ARGUMENTS...: in a fresh folder unless `go_on` was called before
+fetch() {
+    local expected=$1 behaviour=$2 code=0
+    shift 2
+    : >"$work/log"
+    "$BM_TEST_PROGRAM" data fetch fashion-mnist --mirror "$base/$behaviour" "$@" >"$work/out" 2>"$work/err" || code=$?
+    [ "$code" = "$expected" ] || fail "$behaviour: exit code $code, expected $expected"
+}
+anew() { rm -rf "$work/xdg"; }
+has() { grep -qF -- "$2" "$work/$1" || fail "$1 lacks: $2"; }
+one_error_line() { [ "$(wc -l <"$work/err")" = 1 ] || fail "expected one line of error"; }
+is_published() {
+    local file
+    for file in "$published"/*.gz; do
+        cmp "$file" "$folder/${file##*/}" || fail "${file##*/} differs"
+    done
+    [ "$(find "$folder" -type f | wc -l)" = 4 ] || fail "expected four files: $(ls "$folder")"
+}
+nothing_there() {
+    [ ! -e "$folder/$images" ] || fail "something has the name of a whole file"
+}
+no_part() {
+    [ ! -e "$folder/$images.part" ] || fail 'a part is left that nobody wants'
+}
+
+# ---- What arrives ----
+
+for behaviour in whole slow moved norange; do
+    anew
+    fetch 0 $behaviour
+    is_published
+    has out 'fashion-mnist: 60000 + 10000 images of 1x28x28, 10 classes'
+    has out "in $folder, as published"
+done
+# What is there is not fetched again, and is found as data.
+fetch 0 whole
+[ ! -s "$work/log" ] || fail 'fetched what was there'
+"$BM_TEST_PROGRAM" data verify fashion-mnist >"$work/out"
+has out "in $folder"
+# --data-dir, a slash too many, and files that another place has first.
+fetch 0 whole/ --data-dir "$work/own"
+has out "in $work/own/fashion-mnist, as published"
+BATCHMARK_DATA=$work/own fetch 0 whole
+has out "but those in $work/own/fashion-mnist come first"
+# Through a proxy, to a name that only it knows.
+anew
+http_proxy=$base "$BM_TEST_PROGRAM" data fetch fashion-mnist --mirror http://data.invalid/set >"$work/out" 2>"$work/err" || fail 'through a proxy'
+is_published
+has log "proxied $images"
+
+# ---- Cut off ----
+
+anew
+fetch 0 cutonce
+is_published
+[ "$(grep -c "cutonce $images bytes=" "$work/log")" = 1 ] || fail 'a download that was cut off did not go on by itself'
+anew
+fetch 2 cut
+has err "/cut/$images: expected a download, found: "
+one_error_line
+nothing_there
+part=$(stat -c %s "$folder/$images.part")
+[ "$part" -gt 0 ] || fail 'what had arrived is lost'
+[ "$(wc -l <"$work/log")" = 5 ] || fail 'expected five tries'
+fetch 0 whole
+has log "whole $images bytes=$part-"
+is_published
+# The last call ended between the last byte and the name.
+mv "$folder/$images" "$folder/$images.part"
+fetch 0 whole
+is_published
+! grep -qF "$images" "$work/log" || fail 'fetched what was there whole'
+# Parts that are of something else, and too long; from a server that cannot go on, too.
+for behaviour in whole norange; do
+    for bytes in 1000 30000000; do
+        rm "$folder/$images"
+        head -c $bytes /dev/zero >"$folder/$images.part"
+        fetch 0 $behaviour
+        is_published
+    done
+done
+
+# ---- Lies ----
+
+anew
+fetch 2 wrong
+has err "$images.part: "
+one_error_line
+nothing_there
+no_part
+anew
+fetch 2 short
+has err 'expected a whole gzip stream, found its end too early (truncated)'
+nothing_there
+no_part
+anew
+fetch 2 long
+has err "/long/$images: expected a download, found: "
+nothing_there
+fetch 0 whole
+is_published
+# What was resumed and is wrong was perhaps begun wrong: once more, from the start.
+anew
+mkdir -p "$folder"
+head -c 1000 "$published/$images" >"$folder/$images.part"
+fetch 0 wrongonce
+is_published
+[ "$(grep -c "wrongonce $images" "$work/log")" = 2 ] || fail 'expected a second try'
+anew
+fetch 2 endless
+has err 'expected at most 268435456 bytes, found more'
+nothing_there
+no_part
+
+# ---- Where it must not lead ----
+
+anew
+fetch 2 file
+has err "/file/$images: expected a download, found: "
+nothing_there
+no_part
+fetch 2 loop
+has err 'Maximum (5) redirects followed'
+base=file://$published fetch 2 .
+has err 'file:'
+nothing_there
+fetch 2 absent/more
+has err '404'
+nothing_there
+
+# ---- Bad days ----
+
+fetch 2 silent --hang-time 1s
+one_error_line
+has err "/silent/$images: expected a download, found a server silent for 1 s after 1000 bytes"
+[ "$(stat -c %s "$folder/$images.part")" = 1000 ] || fail 'what had arrived is lost'
+rm "$folder/$images.part"
+base=http://127.0.0.1:1 fetch 2 x
+has err 'expected a download, found: '
+has err 'onnect'
+one_error_line
+: >"$work/log"
+"$BM_TEST_PROGRAM" data fetch fashion-mnist --mirror "$base/silent" >"$work/out" 2>"$work/err" &
+fetching=$!
+for _ in $(seq 600); do
+    [ ! -s "$work/log" ] || break
+    sleep 0.05
+done
+kill -INT $fetching
+code=0
+wait $fetching || code=$?
+[ $code = 130 ] || fail "Ctrl-C: exit code $code"
+has err 'interrupted after 1000 bytes'
+has err 'the same command goes on from there'
+nothing_there
+fetch 0 whole
+has log "whole $images bytes=1000-"
+is_published
+anew
+(ulimit -f 1000; fetch 8 whole) || exit 1
+has err "$images.part: expected room for the download: File too large"
+one_error_line
+nothing_there
+touch "$work/file"
+fetch 8 whole --data-dir "$work/file"
+one_error_line
+anew
+mkdir -p "$folder"
+(flock 9; fetch 2 whole) 9>"$folder/$images.part" || exit 1
+has err 'expected no other fetch at work on it'
+anew
+mkdir -p "$folder"
+printf 'mine' >"$folder/${images%.gz}"
+fetch 2 whole
+has err "$folder/${images%.gz}: expected the published file with SHA-256 "
+[ "$(cat "$folder/${images%.gz}")" = mine ] || fail "somebody's file is gone"
+for words in '' 'imagenet' 'mnist MNIST --mirror http://127.0.0.1:1'; do
+    # shellcheck disable=SC2086  # the words are the arguments
+    ! "$BM_TEST_PROGRAM" data fetch $words >"$work/out" 2>"$work/err" || fail "fetch $words"
+done
+"$BM_TEST_PROGRAM" data fetch synthetic >"$work/out"
+has out 'made from the seed'
+printf 'ok\n'
