@@ -21,7 +21,8 @@ mv "$work/first" "$work/prefix"
 for file in bin/batchmark include/batchmark/plugin.h include/batchmark/kit.h lib/libbatchmark_kit.a \
     lib/libbatchmark_allocations.so lib/batchmark/bm_null.so lib/batchmark/delay/bm_delay.so \
     lib/cmake/batchmark/BatchmarkPlugin.cmake share/batchmark/presets/run/lecture.ini \
-    share/batchmark/report/page.html share/batchmark/report/chart.min.js; do
+    share/batchmark/report/page.html share/batchmark/report/chart.min.js share/man/man1/batchmark.1 \
+    share/bash-completion/completions/batchmark share/zsh/vendor-completions/_batchmark; do
     [ -e "$work/prefix/$file" ] || fail "$file is not installed"
 done
 extra=$(find "$work/prefix/lib/batchmark" -mindepth 1 -not -name 'bm_*.so' -not -name delay)
