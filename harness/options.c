@@ -28,8 +28,12 @@
 #define FIELD(field) offsetof(struct bm_options, field), sizeof(((struct bm_options *)0)->field)
 
 static const char *const format_names[] = {"table", "markdown", "csv", "jsonl", NULL};
-static const char *const report_format_names[] = {"table", "markdown", "csv", NULL};
-static const char *const report_export_names[] = {"table", "markdown", "csv", "html", NULL};
+static const char *const run_format_names[] = {"table", "markdown", "csv", "jsonl", "gbench", NULL};
+static const char *const run_export_names[] = {"table",  "markdown", "csv", "jsonl",
+                                               "gbench", "html",     NULL};
+static const char *const report_format_names[] = {"table", "markdown", "csv", "gbench", NULL};
+static const char *const report_export_names[] = {"table",  "markdown", "csv",
+                                                  "gbench", "html",     NULL};
 static const char *const export_names[] = {"table", "markdown", "csv", "jsonl", "html", NULL};
 static const char *const compare_export_names[] = {"table", "markdown", "csv",    "jsonl",
                                                    "html",  "junit",    "github", NULL};
@@ -347,12 +351,16 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "machine", .value = "NAME", .commands = MEASURING | COMPARE | LANDSCAPE,
      .set = bm_set_folder, FIELD(machine),
      .help = "name of this machine in records (default: its CPU or GPU model)"},
-    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = MEASURING | COMPARE | HISTORY | LANDSCAPE,
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = RUN,
+     .set = bm_set_choice, FIELD(format), .choices = run_format_names,
+     .help = "what is printed: table (default), markdown, csv, jsonl, gbench (Google Benchmark's JSON)"},
+    {.name = "format", .value = "FORMAT", .letter = 'f', .commands = TRAIN | COMPARE | HISTORY | LANDSCAPE,
      .set = bm_set_choice, FIELD(format), .choices = format_names,
      .help = "what is printed: table (default), markdown, csv, jsonl"},
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = REPORT,
      .set = bm_set_choice, FIELD(format), .choices = report_format_names,
-     .help = "what is printed where no page is asked for: table (default), markdown, csv"},
+     .help = "what is printed where no page is asked for: table (default), markdown, csv, "
+             "gbench (times of updates as Google Benchmark's JSON)"},
     {.name = "format", .value = "FORMAT", .letter = 'f', .commands = CHECK,
      .set = bm_set_choice, FIELD(format), .choices = check_format_names,
      .help = "what is printed: table (default), jsonl, junit"},
@@ -376,7 +384,11 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "export", .value = "FORMAT=FILE", .commands = REPORT,
      .set = bm_set_exports, FIELD(export_to), .choices = report_export_names,
      .help = "write that format, or html, the page, to a file as well; may be repeated"},
-    {.name = "export", .value = "FORMAT=FILE", .commands = MEASURING | HISTORY | LANDSCAPE,
+    {.name = "export", .value = "FORMAT=FILE", .commands = RUN,
+     .set = bm_set_exports, FIELD(export_to), .choices = run_export_names,
+     .help = "write that format, or html (the page of `batchmark report`), to a file as well; may be "
+             "repeated"},
+    {.name = "export", .value = "FORMAT=FILE", .commands = TRAIN | HISTORY | LANDSCAPE,
      .set = bm_set_exports, FIELD(export_to), .choices = export_names,
      .help = "write that format, or html (the page of `batchmark report`), to a file as well; may be "
              "repeated"},

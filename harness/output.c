@@ -4,6 +4,7 @@
 #include "comparison_table.h"
 #include "error.h"
 #include "field.h"
+#include "gbench_format.h"
 #include "history_table.h"
 #include "landscape_table.h"
 #include "report.h"
@@ -70,6 +71,8 @@ int32_t bm_output_print(const json_t *objects,
     int failed = 0;
     if (strcmp(format, "jsonl") == 0) {
         failed = print_lines(objects, stream) != 0;
+    } else if (strcmp(format, "gbench") == 0) {
+        bm_gbench_format_print(objects, stream);
     } else if (is_comparison(objects)) {
         int32_t status = print_comparison(objects, format, verbose, stream, error);
         if (status != BM_STATUS_OK) {

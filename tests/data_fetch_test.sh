@@ -83,7 +83,9 @@ BATCHMARK_DATA=$work/own fetch 0 whole
 has out "but those in $work/own/fashion-mnist come first"
 # Through a proxy, to a name that only it knows.
 anew
-http_proxy=$base "$BM_TEST_PROGRAM" data fetch fashion-mnist --mirror http://data.invalid/set >"$work/out" 2>"$work/err" || fail 'through a proxy'
+: >"$work/log"
+http_proxy=$base "$BM_TEST_PROGRAM" data fetch fashion-mnist --mirror http://data.invalid/set >"$work/out" 2>"$work/err" ||
+    fail 'through a proxy'
 is_published
 has log "proxied $images"
 

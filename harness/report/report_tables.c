@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "field.h"
+#include "gbench_format.h"
 #include "history_table.h"
 #include "output.h"
 #include "table.h"
@@ -192,10 +193,42 @@ static int32_t print_others(const struct bm_report *report,
     return status;
 }
 
+/* The newest cells of all records; the context is the first one's. Names tell the machine where
+ * there are two. */
+static int32_t print_gbench(const struct bm_report *report, FILE *stream, struct bm_error *error) {
+    struct bm_report_cells cells;
+    if (bm_report_cells_init(&cells, report) != 0) {
+        bm_report_cells_deinit(&cells);
+        return bm_fail(error, BM_STATUS_NO_MEMORY, "report: no memory");
+    }
+    json_t *pairs = bm_report_all_cells(&cells);
+    json_t *list = cells_side_by_side(report, pairs);
+    uint32_t first = 0;
+    while (first + 1 < report->run_count && !is_run(&report->runs[first])) {
+        first++;
+    }
+    (void)json_array_insert_new(list, 0, json_deep_copy(report->runs[first].run));
+    size_t i;
+    json_t *cell;
+    json_array_foreach(list, i, cell) {
+        if (!has_machines(report)) {
+            (void)json_object_del(cell, "machine");
+        }
+    }
+    bm_gbench_format_print(list, stream);
+    json_decref(list);
+    json_decref(pairs);
+    bm_report_cells_deinit(&cells);
+    return BM_STATUS_OK;
+}
+
 static int32_t print_all(const struct bm_report *report,
                          const char *format,
                          FILE *stream,
                          struct bm_error *error) {
+    if (strcmp(format, "gbench") == 0) {
+        return print_gbench(report, stream, error);
+    }
     uint32_t number = (uint32_t)bm_table_format(format);
     int32_t status = print_runs(report, number, stream, error);
     status = status ? status : print_others(report, "train", format, stream, error);
