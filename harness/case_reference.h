@@ -11,6 +11,7 @@ struct bm_case_reference {
     int fd;              /* memory file of the results; -1: none */
     uint32_t size_count; /* batch sizes in it: the first of those asked for */
     char key[512];       /* what it was computed for */
+    char missing[256];   /* why the sizes behind those are not in it, in a line */
     double limit_s;      /* monotonic: no size is begun that would end after this */
     /* Called before each size, with its batch. May be NULL. */
     void (*progress)(void *context, uint64_t batch);
@@ -23,13 +24,17 @@ void bm_case_reference_init(struct bm_case_reference *reference,
                             double time_limit_s);
 
 /* Computes the reference of the case at the ascending `batches`, if it is not that of the case
- * before. The first size is always made; those that would take too long are left out, with
- * everything above them. On failure there is none. */
+ * before. Sizes that would take too long or more memory than there is are left out, with
+ * everything above them; the time limit never leaves out the first. On failure there is none. */
 int32_t bm_case_reference_make(struct bm_case_reference *reference,
                                const struct bm_case *of,
                                const uint64_t *batches,
                                uint32_t batch_count,
                                struct bm_error *error);
+
+/* NO_MEMORY, with the reason, if not even the first size found memory; OK also if none was asked
+ * for. */
+int32_t bm_case_reference_expect(const struct bm_case_reference *reference, struct bm_error *error);
 
 /* Forgets what it holds. */
 void bm_case_reference_close(struct bm_case_reference *reference);

@@ -159,8 +159,8 @@ static int32_t measure_batch(struct bm_campaign *run, uint32_t index) {
         if (cell->active && index >= run->reference.size_count && !cell->row->computes_nothing) {
             cell->active = 0;
             cell->verdict.kind = BM_VERDICT_SKIPPED;
-            (void)snprintf(cell->verdict.reason, sizeof cell->verdict.reason,
-                           "its float64 reference did not fit into the time limit");
+            (void)snprintf(cell->verdict.reason, sizeof cell->verdict.reason, "%s",
+                           run->reference.missing);
         }
         status = take_earlier(run, cell, &taken);
         count += !taken;

@@ -144,7 +144,7 @@ static int measure_pair(struct bm_compare_run *run,
         return 1;
     }
     if (batch_index >= campaign->reference.size_count) {
-        skip(cell, BM_COMPARISON_SKIPPED, "its float64 reference did not fit into the time limit");
+        skip(cell, BM_COMPARISON_SKIPPED, campaign->reference.missing);
         return 1;
     }
     if (!bm_compare_measure_cell(&request, cell)) {

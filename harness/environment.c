@@ -1,6 +1,7 @@
 #include "environment.h"
 
 #include "gbench.h"
+#include "quota.h"
 
 #include <ctype.h>
 #include <sched.h>
@@ -115,6 +116,10 @@ json_t *bm_environment_host(void) {
     (void)json_object_set_new(host, "isa", instruction_sets());
     (void)json_object_set_new(host, "cores", json_integer(bm_environment_cores()));
     (void)json_object_set_new(host, "processors", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+    double quota = bm_quota_processors("");
+    if (quota > 0) {
+        (void)json_object_set_new(host, "quota", json_real(quota));
+    }
     (void)json_object_set_new(host, "caches", caches());
     (void)json_object_set_new(
         host, "memory_bytes",
@@ -143,29 +148,10 @@ json_t *bm_environment_build(void) {
 
 /* ---- Cores ---- */
 
-/* Quota in processors of a cgroup file "QUOTA PERIOD" (v2) or of two files (v1); 0 if unlimited. */
-static double quota(void) {
-    char line[64];
-    char period_line[64];
-    double share = 0;
-    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)) {
-        char *end = NULL;
-        double used = strtod(line, &end);
-        double period = end == line ? 0 : strtod(end, NULL);
-        share = period > 0 ? used / period : 0;
-    } else if (read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line) &&
-               read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period_line, sizeof period_line)) {
-        double used = strtod(line, NULL);
-        double period = strtod(period_line, NULL);
-        share = used > 0 && period > 0 ? used / period : 0;
-    }
-    return share;
-}
-
 uint32_t bm_environment_cores(void) {
     cpu_set_t set;
     uint32_t cores = 1;
-    double share = quota();
+    double share = bm_quota_processors("");
     if (sched_getaffinity(0, sizeof set, &set) == 0) {
         cores = (uint32_t)CPU_COUNT(&set);
     }

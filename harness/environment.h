@@ -6,8 +6,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-/* Processor, instruction sets, cores, caches, memory, kernel, governor, clock source, load; what is
- * not known is null with "<name>_reason". */
+/* Processor, instruction sets, cores, a quota of processors if there is one, caches, memory,
+ * kernel, governor, clock source, load; what is not known is null with "<name>_reason". */
 json_t *bm_environment_host(void);
 
 /* Version, compiler and flags of this program and the libraries it uses. */

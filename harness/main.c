@@ -2,8 +2,11 @@
 #include "command.h"
 #include "serve.h"
 
+#include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void print_help(FILE *stream) {
     (void)fputs("usage: batchmark COMMAND [OPTIONS]\n\n"
@@ -24,15 +27,36 @@ static void print_help(FILE *stream) {
 static int close_output(int code) {
     int failed = ferror(stdout) != 0;
     failed |= fflush(stdout) != 0;
-    if (failed) {
+    if (failed && code != BM_EXIT_WRITE) { /* otherwise it was said */
         (void)fputs("batchmark: cannot write to standard output\n", stderr);
         return BM_EXIT_WRITE;
     }
     return code;
 }
 
+/* One that was closed would be the number of the next file that is opened, and take what is
+ * printed. Now printing fails, as it should. */
+static void hold_standard_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            (void)open("/dev/null", O_RDONLY); /* the lowest free number: fd */
+        }
+    }
+}
+
+/* Numbers of this thread have points, whatever locale a library that is loaded later chooses for
+ * the process. */
+static void keep_points(void) {
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (plain != (locale_t)0) {
+        (void)uselocale(plain); /* until the end */
+    }
+}
+
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
+    hold_standard_streams();
+    keep_points();
     if (strcmp(name, "worker") == 0) {
         bm_serve_main(argc - 1, argv + 1);
     }

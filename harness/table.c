@@ -58,10 +58,15 @@ void bm_table_print_heading(const json_t *objects, FILE *stream) {
     json_array_foreach(objects, index, object) {
         if (bm_field_is_kind(object, "run")) {
             const json_t *host = json_object_get(object, "host");
-            (void)fprintf(stream, "batchmark %s on %s, %.0f core%s%s\n\n",
+            char quota[48] = "";
+            if (bm_field_number(host, "quota") > 0) {
+                (void)snprintf(quota, sizeof quota, " (a quota of %.3g)",
+                               bm_field_number(host, "quota"));
+            }
+            (void)fprintf(stream, "batchmark %s on %s, %.0f core%s%s%s\n\n",
                           bm_field_text(object, "version"), bm_field_text(host, "cpu"),
                           bm_field_number(host, "cores"),
-                          bm_field_number(host, "cores") == 1 ? "" : "s",
+                          bm_field_number(host, "cores") == 1 ? "" : "s", quota,
                           json_is_true(json_object_get(object, "in_process"))
                               ? ", in process (not comparable)"
                               : "");

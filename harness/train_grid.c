@@ -308,6 +308,7 @@ static int32_t train_precisions(struct bm_train *train) {
         campaign->of.precision = options->precision.names[p];
         campaign->of.seed = options->seed.values[0];
         status = bm_campaign_make_reference(campaign);
+        status = status ? status : bm_case_reference_expect(&campaign->reference, campaign->error);
         for (uint32_t t = 0; t < options->threads.count && status == BM_STATUS_OK; t++) {
             campaign->of.threads = (uint32_t)options->threads.values[t];
             if (train->row_count == 0) {

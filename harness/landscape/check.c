@@ -30,6 +30,7 @@ bm_landscape_check(struct bm_landscape *landscape, uint32_t *is_right, struct bm
     bm_landscape_show(landscape, "%s: check against the float64 reference",
                       landscape->row->file->name);
     int32_t status = bm_case_reference_make(&campaign->reference, &campaign->of, &batch, 1, error);
+    status = status ? status : bm_case_reference_expect(&campaign->reference, error);
     if (status != BM_STATUS_OK) {
         return status;
     }
