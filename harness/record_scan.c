@@ -110,7 +110,7 @@ next_line(struct bm_record_scan *scan, char **line, size_t *length, struct bm_er
     *line = NULL;
     for (;;) {
         size_t left = scan->end - scan->begin;
-        char *start = scan->buffer + scan->begin;
+        char *start = scan->buffer == NULL ? NULL : scan->buffer + scan->begin;
         char *newline = left > searched ? memchr(start + searched, '\n', left - searched) : NULL;
         if (newline != NULL) {
             *newline = '\0';
