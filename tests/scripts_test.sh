@@ -21,8 +21,8 @@ for script in "$ci"/* "$BM_TEST_SOURCE_DIR/.ci/run"; do
     [[ $help == usage:* ]] || fail "${script##*/} --help: expected usage, found \"${help%%$'\n'*}\""
 done
 
-for call in packages "packages nothing" "lint nothing" "sanitize nothing" clean-room "clean-room --nothing" "bundle --nothing" \
-    "gpu-host --time-limit soon" "gate --nothing"; do
+for call in packages "packages nothing" "lint nothing" "sanitize nothing" "fuzz nothing" "fuzz --seconds no" \
+    clean-room "clean-room --nothing" "bundle --nothing" "gpu-host --time-limit soon" "gate --nothing"; do
     read -r -a words <<<"$call"
     status=0
     "$ci/${words[0]}" "${words[@]:1}" >out 2>err || status=$?
