@@ -111,7 +111,7 @@ static void test_bad_names(void) {
     refused("--optimizer: expected one of sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, "
             "lars, lamb, found \"adm\"",
             ARGS("--optimizer", "adm"));
-    refused("--format: expected one of table, markdown, csv, jsonl, found \"xml\"",
+    refused("--format: expected one of table, markdown, csv, jsonl, gbench, found \"xml\"",
             ARGS("--format", "xml"));
     refused("--export: expected one of table, markdown, csv, jsonl, html, found \"xml\"",
             ARGS("--export", "xml=a"));
