@@ -113,7 +113,7 @@ static void test_bad_names(void) {
             ARGS("--optimizer", "adm"));
     refused("--format: expected one of table, markdown, csv, jsonl, gbench, found \"xml\"",
             ARGS("--format", "xml"));
-    refused("--export: expected one of table, markdown, csv, jsonl, html, found \"xml\"",
+    refused("--export: expected one of table, markdown, csv, jsonl, gbench, html, found \"xml\"",
             ARGS("--export", "xml=a"));
     refused("--export: expected FORMAT=FILE, found \"csv\"", ARGS("--export", "csv"));
     refused("--backend: expected names like avx2 or vulkan:0, separated by commas, found \"a:\"",
