@@ -370,6 +370,11 @@ static void test_help(void) {
     bm_options_help(BM_COMMAND_DATA, stream);
     TEST_CHECK(fclose(stream) == 0);
     TEST_CHECK_STR(text, "      --data-dir FOLDER       where data sets are looked for first\n"
+                         "      --mirror URL            of fetch: a folder on the net that has the "
+                         "files, http or https\n"
+                         "                              (default: where they were published)\n"
+                         "      --hang-time TIME        of fetch: a server silent for this long is "
+                         "given up (default: 60s)\n"
                          "  -h, --help                  print this text\n");
     free(text);
     stream = open_memstream(&text, &size);
