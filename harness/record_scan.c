@@ -110,12 +110,14 @@ next_line(struct bm_record_scan *scan, char **line, size_t *length, struct bm_er
     *line = NULL;
     for (;;) {
         size_t left = scan->end - scan->begin;
-        char *start = scan->buffer == NULL ? NULL : scan->buffer + scan->begin;
-        char *newline = left > searched ? memchr(start + searched, '\n', left - searched) : NULL;
+        char *newline = NULL;
+        if (left > searched) { /* otherwise there may be no buffer yet */
+            newline = memchr(scan->buffer + scan->begin + searched, '\n', left - searched);
+        }
         if (newline != NULL) {
             *newline = '\0';
-            *line = start;
-            *length = (size_t)(newline - start);
+            *line = scan->buffer + scan->begin;
+            *length = (size_t)(newline - *line);
             scan->begin += *length + 1;
             scan->line++;
             return BM_STATUS_OK;
