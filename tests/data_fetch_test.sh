@@ -207,7 +207,7 @@ fetch 8 whole --data-dir "$work/file"
 one_error_line
 anew
 mkdir -p "$folder"
-(flock 9; fetch 2 whole) 9>"$folder/$images.part" || exit 1
+(flock -s 9; fetch 2 whole) 9>"$folder/$images.part" || exit 1
 has err 'expected no other fetch at work on it'
 anew
 mkdir -p "$folder"
