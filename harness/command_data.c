@@ -197,7 +197,9 @@ static int fetch_set(const char *name, const struct bm_options *options) {
     }
     const char *mirror = options->mirror[0] == '\0' ? NULL : options->mirror;
     int32_t status = fetch_folder(name, options, folder, &error);
-    status = status ? status : bm_data_fetch(set, folder, mirror, options->hang_time_s, &error);
+    uint32_t is_checked = 0;
+    status = status ? status
+                    : bm_data_fetch(set, folder, mirror, options->hang_time_s, &is_checked, &error);
     status = status ? status : bm_data_locate(set, folder_of(options), &location, &error);
     status = status ? status : bm_data_summarize(set, &location, &summary, &error);
     if (status != BM_STATUS_OK) {
@@ -205,7 +207,8 @@ static int fetch_set(const char *name, const struct bm_options *options) {
     }
     (void)printf("%s: ", name);
     print_summary(&summary);
-    (void)printf("\n  in %s, as published\n", folder);
+    (void)printf("\n  in %s, %s\n", folder,
+                 is_checked ? "as published" : "which were there, and were not checked");
     if (strcmp(location.folder, folder) != 0) {
         (void)printf("  but those in %s come first\n", location.folder);
     }

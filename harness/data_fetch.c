@@ -193,9 +193,6 @@ static int32_t unpack_file(const struct fetch *fetch,
 static int32_t fetch_archive(const struct fetch *fetch, struct bm_error *error) {
     const struct bm_data_set *set = fetch->set;
     char path[BM_DATA_PATH_SIZE];
-    if (has_all_files(fetch)) {
-        return BM_STATUS_OK;
-    }
     int32_t status = make_path(fetch, set->archive, "", path, error);
     if (status == BM_STATUS_OK && access(path, F_OK) == 0) {
         status = check_stored(path, set->archive_sha256, error);
@@ -217,14 +214,16 @@ int32_t bm_data_fetch(const struct bm_data_set *set,
                       const char *folder,
                       const char *mirror,
                       double silence_s,
+                      uint32_t *is_checked,
                       struct bm_error *error) {
     const struct fetch fetch = {set, folder, mirror, silence_s};
     int32_t status = bm_place_make_folders(folder, error);
     if (status != BM_STATUS_OK) {
         return BM_STATUS_INTERNAL; /* as any file that cannot be written */
     }
+    *is_checked = set->archive == NULL || !has_all_files(&fetch);
     if (set->archive != NULL) {
-        return fetch_archive(&fetch, error);
+        return *is_checked ? fetch_archive(&fetch, error) : BM_STATUS_OK;
     }
     for (uint32_t i = 0; i < set->file_count && status == BM_STATUS_OK; i++) {
         status = fetch_file(&fetch, i, error);

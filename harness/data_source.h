@@ -137,11 +137,13 @@ int32_t bm_data_summarize(const struct bm_data_set *set,
                           struct bm_error *error);
 
 /* Fetches a data set into `folder`, which is made, from `mirror` or, NULL, from the published
- * places in turn. Files that are there already are only checked. Statuses as bm_download's. */
+ * places in turn. Files that are there already are only checked, against what is known of
+ * them: *is_checked 0 if that is nothing. Statuses as bm_download's. */
 int32_t bm_data_fetch(const struct bm_data_set *set,
                       const char *folder,
                       const char *mirror,
                       double silence_s,
+                      uint32_t *is_checked,
                       struct bm_error *error);
 
 /* The user's own data folder, $XDG_DATA_HOME/batchmark or ~/.local/share/batchmark; 0: none. */

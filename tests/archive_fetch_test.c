@@ -89,6 +89,7 @@ static void clean_up(void) {
 /* The set that the archive is of, at the mirrors that behave so. */
 static char mirrors[2][PATH_SIZE];
 static char digest[65];
+static uint32_t is_checked; /* by the last fetch */
 
 static struct bm_data_set set_at(const char *first, const char *second) {
     (void)snprintf(mirrors[0], PATH_SIZE, "http://127.0.0.1:%s/%s", port, first);
@@ -108,7 +109,7 @@ fetch(const char *first, const char *second, const char *folder, struct bm_error
     char path[PATH_SIZE];
     memset(error, 0, sizeof *error);
     (void)snprintf(path, sizeof path, "%s", below_top(folder));
-    return bm_data_fetch(&set, path, NULL, 30, error);
+    return bm_data_fetch(&set, path, NULL, 30, &is_checked, error);
 }
 
 static void take_digest(void) {
@@ -126,8 +127,9 @@ static void test_unpacked(void) {
     struct bm_error error;
     TEST_CHECK_MSG(fetch("whole", "whole", "one", &error) == BM_STATUS_OK, "%s", error.text);
     run("cmp batches/a.bin one/a.bin && cmp batches/b.bin one/b.bin && test $(ls one | wc -l) = 2");
-    TEST_CHECK(requests() == 1);
-    TEST_CHECK(fetch("absent", "absent", "one", &error) == BM_STATUS_OK && requests() == 0);
+    TEST_CHECK(requests() == 1 && is_checked);
+    TEST_CHECK(fetch("absent", "absent", "one", &error) == BM_STATUS_OK && requests() == 0 &&
+               !is_checked);
     /* The last call ended between the archive and its files. */
     run("mkdir two && cp published/small.tar.gz two && cp batches/b.bin two");
     TEST_CHECK(fetch("whole", "whole", "two", &error) == BM_STATUS_OK && requests() == 0);

@@ -132,15 +132,27 @@ static void print_headings(const struct bm_report *report, FILE *stream) {
     (void)fputc('\n', stream);
 }
 
+/* The caller's; NULL without memory. */
+static json_t *newest_cells(const struct bm_report *report, struct bm_error *error) {
+    struct bm_report_cells cells;
+    json_t *list = NULL;
+    if (bm_report_cells_init(&cells, report) != 0) {
+        (void)bm_fail(error, BM_STATUS_NO_MEMORY, "report: no memory");
+    } else {
+        json_t *pairs = bm_report_all_cells(&cells);
+        list = cells_side_by_side(report, pairs);
+        json_decref(pairs);
+    }
+    bm_report_cells_deinit(&cells);
+    return list;
+}
+
 static int32_t
 print_runs(const struct bm_report *report, uint32_t format, FILE *stream, struct bm_error *error) {
-    struct bm_report_cells cells;
-    if (bm_report_cells_init(&cells, report) != 0) {
-        bm_report_cells_deinit(&cells);
-        return bm_fail(error, BM_STATUS_NO_MEMORY, "report: no memory");
+    json_t *list = newest_cells(report, error);
+    if (list == NULL) {
+        return error->code;
     }
-    json_t *pairs = bm_report_all_cells(&cells);
-    json_t *list = cells_side_by_side(report, pairs);
     if (json_array_size(list) > 0) {
         if (format != BM_TABLE_CSV) {
             print_headings(report, stream);
@@ -148,8 +160,6 @@ print_runs(const struct bm_report *report, uint32_t format, FILE *stream, struct
         bm_table_print(list, format, 0, stream);
     }
     json_decref(list);
-    json_decref(pairs);
-    bm_report_cells_deinit(&cells);
     return BM_STATUS_OK;
 }
 
@@ -196,13 +206,10 @@ static int32_t print_others(const struct bm_report *report,
 /* The newest cells of all records; the context is the first one's. Names tell the machine where
  * there are two. */
 static int32_t print_gbench(const struct bm_report *report, FILE *stream, struct bm_error *error) {
-    struct bm_report_cells cells;
-    if (bm_report_cells_init(&cells, report) != 0) {
-        bm_report_cells_deinit(&cells);
-        return bm_fail(error, BM_STATUS_NO_MEMORY, "report: no memory");
+    json_t *list = newest_cells(report, error);
+    if (list == NULL) {
+        return error->code;
     }
-    json_t *pairs = bm_report_all_cells(&cells);
-    json_t *list = cells_side_by_side(report, pairs);
     uint32_t first = 0;
     while (first + 1 < report->run_count && !is_run(&report->runs[first])) {
         first++;
@@ -217,8 +224,6 @@ static int32_t print_gbench(const struct bm_report *report, FILE *stream, struct
     }
     bm_gbench_format_print(list, stream);
     json_decref(list);
-    json_decref(pairs);
-    bm_report_cells_deinit(&cells);
     return BM_STATUS_OK;
 }
 
