@@ -113,12 +113,13 @@ static void test_draws(void) {
         (void)snprintf(text, sizeof text,
                        "{\"kind\":\"landscape\",\"analysis\":\"sharpness\",\"part\":\"sharpness\","
                        "\"status\":\"ok\",\"point\":\"p\",\"space\":\"subspace\",\"epsilon\":0.001,"
-                       "\"draw\":%d,\"value\":%d,\"scaled\":1}",
-                       draw, draw);
+                       "\"draw\":%d,\"value\":%d,\"scaled\":1,\"beside\":[{\"value\":0.5},"
+                       "{\"value\":null},{\"value\":%d}]}",
+                       draw, draw, draw + 1);
         (void)json_array_append_new(objects, object_of(text));
     }
     check_contains(objects, BM_TABLE_MARKDOWN,
-                   "| p | subspace | 0.001 | 1 | 2 ± 2.5 | 3 | - | - | - | - | - | - |");
+                   "| p | subspace | 0.001 | 1 | 2 ± 2.5 | 3 ± 2.5 | 3 | - | - | - | - | - | - |");
     check_contains(objects, BM_TABLE_MARKDOWN, "sharpness alone proves nothing");
     json_decref(objects);
 }

@@ -21,6 +21,9 @@ struct bm_sharpness_paper {
 const struct bm_sharpness_paper *
 bm_sharpness_paper(const char *model, const char *dataset, uint32_t subspace, double epsilon);
 
+/* What is compared where it is no method's value: the highest that any method found. */
+#define BM_SHARPNESS_HIGHEST "highest of all"
+
 #define BM_SHARPNESS_AGREES "as in the paper"
 #define BM_SHARPNESS_CONTRADICTS "contradiction"
 #define BM_SHARPNESS_UNDECIDED "undecided"

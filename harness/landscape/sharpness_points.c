@@ -34,6 +34,7 @@ struct run {
     struct bm_subspace *subspace;
     uint64_t subspace_seed;
     double function_change;
+    const char *method; /* whose value is the sharpness */
 };
 
 static const char *space_of(const struct setting *setting) {
@@ -195,12 +196,30 @@ static int32_t open_subspace(struct run *run, struct bm_error *error) {
                             run->subspace_seed, run->subspace, error);
 }
 
-/* The value, or NaN. */
-static double measure_point(struct run *run, const struct bm_landscape_point *point) {
+/* Of a point, in percent; NaN where it is not known. */
+struct value {
+    double published; /* by the paper's method */
+    double highest;   /* of all methods: each is a lower limit of the maximum */
+};
+
+static struct value value_of(const struct bm_sharpness *sharpness) {
+    const struct bm_ascent *ascent = &sharpness->ascent[sharpness->method];
+    struct value value = {bm_sharpness_phi(ascent, ascent->highest), NAN};
+    for (uint32_t i = 0; i < BM_SHARPNESS_METHODS; i++) {
+        if (sharpness->ascent[i].evaluations > 0) {
+            value.highest = fmax(value.highest, bm_sharpness_phi(&sharpness->ascent[i],
+                                                                 sharpness->ascent[i].highest));
+        }
+    }
+    return value;
+}
+
+static struct value measure_point(struct run *run, const struct bm_landscape_point *point) {
+    const struct value unknown = {NAN, NAN};
     struct bm_error error = {0};
     struct bm_sharpness sharpness = bm_sharpness_init(run->setting.epsilon, NULL);
     if (open_point(run, point, "sharpness") != BM_STATUS_OK) {
-        return (double)NAN;
+        return unknown;
     }
     int32_t status = open_subspace(run, &error);
     sharpness.subspace = run->setting.in_subspace ? run->subspace : NULL;
@@ -211,8 +230,10 @@ static double measure_point(struct run *run, const struct bm_landscape_point *po
     }
     write_point(run, object, sharpness_json(run, &sharpness));
     bm_probe_close(&run->probe);
-    const struct bm_ascent *ascent = &sharpness.ascent[sharpness.method];
-    return status == BM_STATUS_OK ? bm_sharpness_phi(ascent, ascent->highest) : (double)NAN;
+    if (status == BM_STATUS_OK) {
+        run->method = bm_ascent_names[sharpness.method];
+    }
+    return status == BM_STATUS_OK ? value_of(&sharpness) : unknown;
 }
 
 /* ---- Small against large batch ---- */
@@ -231,7 +252,8 @@ static uint32_t find_twin(const struct bm_landscape *landscape,
     return i;
 }
 
-static json_t *comparison_json(const struct run *run, const struct bm_sharpness_ratio *ratio) {
+static json_t *
+comparison_json(const struct run *run, const char *method, const struct bm_sharpness_ratio *ratio) {
     const struct bm_landscape *landscape = run->landscape;
     const struct bm_checkpoint *state = &landscape->points[0].state;
     const struct setting *setting = &run->setting;
@@ -239,10 +261,10 @@ static json_t *comparison_json(const struct run *run, const struct bm_sharpness_
         bm_sharpness_paper(state->model, state->dataset, setting->in_subspace, setting->epsilon);
     const int is_decided = strcmp(ratio->agrees, BM_SHARPNESS_UNDECIDED) != 0;
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:f, s:{s:o, s:o, s:o}, s:o, s:o, s:s}", "model", state->model,
-        "dataset", state->dataset, "optimizer", state->optimizer, "pairs", (json_int_t)ratio->pairs,
-        "space", space_of(setting), "epsilon", setting->epsilon, "ratio", "value",
-        bm_landscape_number(ratio->value), "low", bm_landscape_number(ratio->low), "high",
+        "{s:s, s:s, s:s, s:s, s:I, s:s, s:f, s:{s:o, s:o, s:o}, s:o, s:o, s:s}", "method", method,
+        "model", state->model, "dataset", state->dataset, "optimizer", state->optimizer, "pairs",
+        (json_int_t)ratio->pairs, "space", space_of(setting), "epsilon", setting->epsilon, "ratio",
+        "value", bm_landscape_number(ratio->value), "low", bm_landscape_number(ratio->low), "high",
         bm_landscape_number(ratio->high), "paper",
         paper == NULL ? json_null()
                       : json_pack("{s:f, s:f}", "small", paper->small, "large", paper->large),
@@ -252,7 +274,7 @@ static json_t *comparison_json(const struct run *run, const struct bm_sharpness_
 }
 
 /* Of the smallest and the largest batch size; nothing where there is one size only. */
-static void compare(struct run *run, const double *values) {
+static void compare(struct run *run, const char *method, const double *values) {
     const struct bm_landscape *landscape = run->landscape;
     double small[BM_LANDSCAPE_POINT_MAX];
     double large[BM_LANDSCAPE_POINT_MAX];
@@ -276,7 +298,7 @@ static void compare(struct run *run, const double *values) {
         return;
     }
     json_t *object = bm_landscape_object("sharpness", "comparison");
-    json_t *fields = comparison_json(run, &ratio);
+    json_t *fields = comparison_json(run, method, &ratio);
     (void)json_object_set_new(fields, "small_batch", json_integer((json_int_t)least));
     (void)json_object_set_new(fields, "large_batch", json_integer((json_int_t)most));
     (void)json_object_set_new(fields, "small", bm_landscape_numbers(small, pairs));
@@ -323,14 +345,20 @@ static void write_line(struct run *run, const struct bm_landscape_point *point) 
 
 static void run_setting(struct run *run, double epsilon, uint32_t in_subspace, double scaled) {
     const struct bm_landscape *landscape = run->landscape;
-    double values[BM_LANDSCAPE_POINT_MAX] = {0};
+    double published[BM_LANDSCAPE_POINT_MAX];
+    double highest[BM_LANDSCAPE_POINT_MAX];
     run->setting = (struct setting){epsilon, in_subspace, scaled};
     for (uint32_t i = 0; i < landscape->point_count; i++) {
-        values[i] = bm_landscape_stopped(landscape) ? (double)NAN
-                                                    : measure_point(run, &landscape->points[i]);
+        struct value value = {NAN, NAN};
+        if (!bm_landscape_stopped(landscape)) {
+            value = measure_point(run, &landscape->points[i]);
+        }
+        published[i] = value.published;
+        highest[i] = value.highest;
     }
     if (scaled == 1) {
-        compare(run, values);
+        compare(run, run->method, published);
+        compare(run, BM_SHARPNESS_HIGHEST, highest);
     }
 }
 

@@ -193,10 +193,19 @@ static const struct bm_report_member filter_line[] = {NEEDED("t", BM_REPORT_NUMB
                                                       NEEDED("losses", BM_REPORT_NUMBERS, NULL),
                                                       NUMBER("width"), FLAG("at_least"), END};
 static const struct bm_report_member paper[] = {NUMBER("small"), NUMBER("large"), END};
-static const struct bm_report_member comparison[] = {
-    NUMBER("pairs"),        TEXT("space"),    NUMBER("epsilon"), OBJECT("ratio", interval),
-    OBJECT("paper", paper), ANY("agrees"),    TEXT("verdict"),   NUMBER("small_batch"),
-    NUMBER("large_batch"),  NUMBERS("small"), NUMBERS("large"),  END};
+static const struct bm_report_member comparison[] = {TEXT("method"),
+                                                     NUMBER("pairs"),
+                                                     TEXT("space"),
+                                                     NUMBER("epsilon"),
+                                                     OBJECT("ratio", interval),
+                                                     OBJECT("paper", paper),
+                                                     ANY("agrees"),
+                                                     TEXT("verdict"),
+                                                     NUMBER("small_batch"),
+                                                     NUMBER("large_batch"),
+                                                     NUMBERS("small"),
+                                                     NUMBERS("large"),
+                                                     END};
 
 /* ---- line ---- */
 

@@ -235,9 +235,14 @@ class Landscape(PageCase):
                     values = [item["value"] for item in objects if (item["epsilon"], item["point"]) == (epsilon, point)]
                     row = found[f"ε {epsilon:g}: {point}"]
                     self.assert_near(row[2], statistics.mean(values), "phi")
+                    most = [max([item["value"]] + [other["value"] for other in item["beside"] if other["value"]]) for item in objects
+                            if (item["epsilon"], item["point"]) == (epsilon, point)]
+                    self.assert_near(found[f"ε {epsilon:g}: {point}, highest of all methods"][2], statistics.mean(most), "the highest")
                 paper = next(item["paper"] for item in pages.landscape("comparison")
                              if (item["space"], item["epsilon"]) == (space, epsilon))
                 self.assert_near(found[f"ε {epsilon:g}: the paper's large batch"][2], paper["large"], "the paper's")
+        labels = [row[0] for row in self.rows("sharpness")]
+        self.assertEqual(labels.count("ε 0.001: the paper's large batch"), 1, "the paper's, once")
         self.assertIn("ε 0.001: batch 256, re-scaled ×10", found)
         self.assertEqual(self.axis("sharpness", "x"), "logarithmic")
         self.assertIn("sharpness alone proves nothing", self.find("#sharpness .finding").text)
@@ -306,7 +311,7 @@ class Landscape(PageCase):
     def test_filters(self):
         self.open(pages.everything(), "#" + "batch=%5B%226000%22%5D")
         self.assertEqual({row[0] for row in self.rows("sharpness") if "paper" not in row[0]},
-                         {"ε 0.001: batch 6000", "ε 0.0005: batch 6000"})
+                         {f"ε {epsilon}: batch 6000{by}" for epsilon in ("0.001", "0.0005") for by in ("", ", highest of all methods")})
         self.assertEqual(len(self.find_all("#surface")), 1, "a surface has no batch of a network")
         self.open(pages.everything(), "#" + "machine=%5B%22beta%22%5D")
         self.assertEqual(self.find_all("#landscape"), [])

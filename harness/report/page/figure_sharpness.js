@@ -5,6 +5,10 @@
     const isScaled = (one) => Format.isNumber(one.scaled) && one.scaled !== 1;
     const nameOf = (one) => one.point || Landscape.batch(one);
 
+    // Of all methods, with what its method says: each found a lower limit of the maximum.
+    const highest = (one) => one.beside.filter((other) => Format.isNumber(other.value))
+        .reduce((best, other) => (other.value > best.value ? {...one, ...other} : best), one);
+
     // Over points of one batch size and over the draws of a subspace: mean, smallest and largest.
     function grouped(objects) {
         const groups = new Map();
@@ -29,15 +33,19 @@
     const ofSpace = (objects, space) => objects.filter((one) => (one.space || 'full') === space);
     const epsilon = (one) => `ε ${Format.isNumber(one.epsilon) && one.epsilon > 0 ? Format.plain(one.epsilon) : '–'}`;
 
-    // Ours, by epsilon and batch, the paper's beside them, and the re-scaled last.
+    // Ours, by epsilon and batch, first by the paper's method, the paper's beside them, and the re-scaled last.
     function rowsOf(objects, comparisons) {
         const own = grouped(objects).map((one) => ({
             ...one,
             who: isScaled(one) ? 'scaled' : 'own',
             label: `${epsilon(one)}: ${one.name}${isScaled(one) ? `, re-scaled ×${Landscape.axis(one.scaled)}` : ''}`
         }));
+        const most = grouped(objects.filter((one) => !isScaled(one) && one.beside.length > 0 && Format.isNumber(one.value)).map(highest))
+            .map((one) => ({...one, who: 'highest', label: `${epsilon(one)}: ${one.name}, highest of all methods`}));
+        const once = comparisons.filter(
+            (one, i) => comparisons.findIndex((other) => other.epsilon === one.epsilon && Boolean(other.paper) === Boolean(one.paper)) === i);
         const paper =
-            comparisons.flatMap((one) => ['small', 'large'].filter((size) => Format.isNumber(one.paper?.[size])).map((size) => ({
+            once.flatMap((one) => ['small', 'large'].filter((size) => Format.isNumber(one.paper?.[size])).map((size) => ({
                 epsilon: one.epsilon,
                 space: one.space,
                 value: one.paper[size],
@@ -47,22 +55,22 @@
                 batch: size === 'small' ? -2 : -1,
                 label: `${epsilon(one)}: the paper's ${size} batch`
             })));
-        const rank = {own: 0, paper: 1, scaled: 2};
-        const known = [...own, ...paper].filter((one) => one.value > 0);
-        return known.sort((a, b) => (rank[a.who] === 2) - (rank[b.who] === 2) || b.epsilon - a.epsilon ||
+        const rank = {own: 0, highest: 1, paper: 2, scaled: 3};
+        const known = [...own, ...most, ...paper].filter((one) => one.value > 0);
+        return known.sort((a, b) => (a.who === 'scaled') - (b.who === 'scaled') || b.epsilon - a.epsilon ||
                 rank[a.who] - rank[b.who] || (a.batch ?? 0) - (b.batch ?? 0) || (a.scaled ?? 1) - (b.scaled ?? 1));
     }
 
     const text = (one) => `${Landscape.number(one.value)} %${one.draws > 1 ? ` (of ${one.draws})` : ''}`;
 
     function points(rows) {
-        const style = Settings.styles(['own', 'paper', 'scaled']);
+        const style = Settings.styles(['own', 'highest', 'paper', 'scaled']);
         return rows.map((one, i) => ({
             x: one.value,
             y: i,
             low: one.low,
             high: one.high,
-            hollow: one.who !== 'own',
+            hollow: one.who === 'paper' || one.who === 'scaled',
             style: style(one.who),
             tell: [
                 `phi ${text(one)}`,
@@ -82,7 +90,7 @@
             const paper =
                 one.paper?.small > 0 ? `; the paper's ratio is ${Landscape.number(one.paper.large / one.paper.small)}` : '';
             return [
-                `${one.space || ''}, ${epsilon(one)}:`,
+                `${one.space || ''}, ${epsilon(one)}${one.method ? `, phi by ${one.method}` : ''}:`,
                 `large over small batch ${Landscape.interval(one.ratio)} of ${Format.plural(one.pairs ?? 0, 'pair')}${told}${
                     paper}.`
             ];
