@@ -12,6 +12,7 @@
 #define INTERVAL_TAIL 0.025
 #define RESOLUTION 0.01    /* a slow-down below this is no reason not to pass */
 #define AA_TOLERANCE 0.002 /* by which the arms of base may always differ */
+#define DWARFS 20.0        /* times their difference: a change that it cannot have made */
 
 #define RESAMPLES 200u
 #define POWER 0.9
@@ -104,12 +105,32 @@ static enum bm_gate_verdict confirm(const struct bm_gate *gate, const struct bm_
 
 /* ---- Both ---- */
 
-/* Two arms of the same file that differ show a run that cannot be believed. */
-static int is_void(const struct bm_gate *gate, const struct bm_gate_rule *rule) {
+/* How far the second stage is beyond the threshold at least; 0 where it convicts nobody. */
+static double
+beyond(const struct bm_gate *gate, const struct bm_gate_rule *rule, enum bm_gate_verdict verdict) {
+    struct bm_yuen summary =
+        summarize(gate->log_ratio + gate->screened, gate->count - gate->screened);
+    switch (verdict) {
+    case BM_GATE_REGRESSION:
+        return lower(&summary, LEVEL) - threshold_log(rule);
+    case BM_GATE_IMPROVEMENT:
+        return -upper(&summary, LEVEL) - threshold_log(rule);
+    default:
+        return 0;
+    }
+}
+
+/* Two arms of the same file that differ show a run that cannot be believed, unless what it found is
+ * of another order than their difference. */
+static int
+is_void(const struct bm_gate *gate, const struct bm_gate_rule *rule, enum bm_gate_verdict verdict) {
     double half = rule->threshold / 2;
     double tolerance = log1p(half > AA_TOLERANCE ? half : AA_TOLERANCE);
     struct bm_yuen summary = summarize(gate->aa, gate->count);
-    return lower(&summary, LEVEL) > tolerance || upper(&summary, LEVEL) < -tolerance;
+    double low = lower(&summary, LEVEL);
+    double high = upper(&summary, LEVEL);
+    int differ = low > tolerance || high < -tolerance;
+    return differ && beyond(gate, rule, verdict) <= DWARFS * fmax(fabs(low), fabs(high));
 }
 
 static enum bm_gate_verdict look(struct bm_gate *gate, const struct bm_gate_rule *rule) {
@@ -130,7 +151,7 @@ enum bm_gate_verdict bm_gate_judge(struct bm_gate *gate, const struct bm_gate_ru
     if (verdict == BM_GATE_OPEN || gate->count < BM_GATE_LOOK) {
         return verdict;
     }
-    return is_void(gate, rule) ? BM_GATE_VOID : verdict;
+    return is_void(gate, rule, verdict) ? BM_GATE_VOID : verdict;
 }
 
 static double spread_of(const double *values, uint32_t count) {

@@ -75,16 +75,29 @@ static void test_threshold(void) {
     TEST_CHECK(feed(&gate, &fine, 0, 0.004) == BM_GATE_PASS);
 }
 
-/* The two arms of the same file differ by more than noise explains. */
-static void test_void(void) {
+/* The two arms of base differ by 2 %, head by `middle`. */
+static enum bm_gate_verdict judge_apart(double middle) {
     struct bm_gate gate = {.count = 0};
     enum bm_gate_verdict verdict = BM_GATE_OPEN;
     while (verdict == BM_GATE_OPEN) {
         double wobble = gate.count % 2 == 0 ? 0.001 : -0.001;
-        bm_gate_add(&gate, log(1.5) + wobble, 0.02 + wobble);
+        bm_gate_add(&gate, middle + wobble, 0.02 + wobble);
         verdict = bm_gate_judge(&gate, &two_percent);
     }
-    TEST_CHECK(verdict == BM_GATE_VOID);
+    return verdict;
+}
+
+/* The two arms of the same file differ by more than noise explains. */
+static void test_void(void) {
+    TEST_CHECK(judge_apart(log(1.5)) == BM_GATE_VOID);
+    TEST_CHECK(judge_apart(-log(1.5)) == BM_GATE_VOID);
+    TEST_CHECK(judge_apart(0.0) == BM_GATE_VOID);
+}
+
+/* But a head of twice the time, or half, is not slower, or faster, for the 2 %. */
+static void test_dwarfed(void) {
+    TEST_CHECK(judge_apart(log(2.0)) == BM_GATE_REGRESSION);
+    TEST_CHECK(judge_apart(-log(2.0)) == BM_GATE_IMPROVEMENT);
 }
 
 /* Sets so wild that nothing can be said, and sets so few. */
@@ -230,6 +243,7 @@ int main(void) {
     test_acquitted();
     test_threshold();
     test_void();
+    test_dwarfed();
     test_inconclusive();
     test_figures();
     test_false_alarms();
