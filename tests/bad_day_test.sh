@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a bad day brings: closed and broken outputs, one processor, a small memory, a clock that steps back, a locale with decimal
-# commas, paths with spaces and letters, no /dev/shm, two runs that write one file. Each has a clear outcome, and nothing that was
+# commas, paths with spaces and letters, no /dev/shm, read-only folders, two runs that write one file. Each has a clear outcome, and nothing that was
 # measured is lost. Full disks and signals are in the tests of the commands.
 set -euo pipefail
 
@@ -127,6 +127,22 @@ fi
 if unshare -m true 2>/dev/null; then
     ends 0 unshare -m sh -c "mount -t tmpfs -o size=4k,mode=000 none /dev/shm && exec '$program' run --config run.ini -o shm.jsonl"
     whole shm.jsonl
+    mkdir -p read-only
+    sealed() { unshare -m sh -c "mount -t tmpfs -o ro none read-only && $1"; }
+    # Where nothing can be kept, nothing is measured.
+    ends 2 sealed "exec '$program' run --config run.ini -o read-only/a.jsonl"
+    grep -q 'read-only/a.jsonl.*: cannot write it: Read-only file system' err || fail 'a read-only folder: not named'
+    ends 2 sealed "HOME=\$PWD/read-only XDG_STATE_HOME= exec '$program' run --config run.ini"
+    grep -q 'read-only/.local: cannot make this folder: Read-only file system' err || fail 'a read-only home: not named'
+    # A cache is not needed.
+    ends 0 sealed "XDG_CACHE_HOME=\$PWD/read-only exec '$program' run --config run.ini --roofline auto -o sealed.jsonl"
+    whole sealed.jsonl
+    # The record is kept where only the export has no place.
+    ends 8 sealed "exec '$program' run --config run.ini -o kept.jsonl --export csv=read-only/a.csv"
+    grep -q 'read-only/a.csv: cannot write it: Read-only file system' err || fail 'a read-only folder of an export: not named'
+    whole kept.jsonl
+    ends 8 sealed "exec '$program' report kept.jsonl -o read-only/a.html"
+    grep -q 'read-only/a.html.*Read-only file system' err || fail 'a read-only folder of a page: not named'
 fi
 
 # ---- Clock and locale ----
