@@ -13,12 +13,15 @@ from browser import PageCase
 LECTURE = "#" + urllib.parse.urlencode(
     {"machine": json.dumps(["nvidia-h100-80gb-hbm3"]), "batch": json.dumps(["1", "10", "100", "1000", "10000", "60000"])}
 )
+LANDSCAPE = "#" + urllib.parse.urlencode({"machine": json.dumps(["amd-epyc-zen4-2-vcpu"])})
 # Name, size of the window, theme, selector of what is shown, fragment of the address.
 PICTURES = [
     ("report-time", (1280, 900), "light", "#times", LECTURE),
     ("report-time-dark", (1280, 900), "dark", "#times", LECTURE),
     ("report-curves", (1280, 900), "light", "#curves", ""),
     ("report-optimizers", (1280, 900), "light", "#optimizers", ""),
+    ("report-crossings", (1280, 900), "light", "#crossings", LANDSCAPE),
+    ("report-sharpness", (1280, 900), "light", "#sharpness", LANDSCAPE),
     ("report-phone", (360, 740), "dark", None, LECTURE),
 ]
 
