@@ -3,7 +3,6 @@
 #include "error.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +39,7 @@ static unsigned char *read_file(int fd, const char *path, uint64_t *size, struct
     ssize_t count = bytes == NULL ? -1 : 1;
     *size = 0;
     while (count > 0 && *size < (uint64_t)facts.st_size) {
-        count = read(fd, bytes + *size, (size_t)facts.st_size - *size);
+        count = pread(fd, bytes + *size, (size_t)facts.st_size - *size, (off_t)*size);
         *size += count > 0 ? (uint64_t)count : 0;
     }
     if (count < 0) {
@@ -284,14 +283,9 @@ static int32_t hash_object(struct object *object, char hex[65]) {
     return status;
 }
 
-int32_t bm_code_hash_file(const char *path, char hex[65], struct bm_error *error) {
+int32_t bm_code_hash_file(int fd, const char *path, char hex[65], struct bm_error *error) {
     struct object object = {.path = path, .error = error};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return bm_fail_errno(error, BM_STATUS_INVALID, "%s: cannot read it", path);
-    }
     unsigned char *bytes = read_file(fd, path, &object.size, error);
-    (void)close(fd);
     if (bytes == NULL) {
         return BM_STATUS_INVALID;
     }

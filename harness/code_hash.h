@@ -10,9 +10,9 @@
 
 #include <batchmark/plugin.h>
 
-/* SHA-256, hexadecimal, of an ELF shared object for x86-64. INVALID, with the file and what was
- * expected and found in the text, if it cannot be read, is another kind of file, or contradicts
- * itself. */
-int32_t bm_code_hash_file(const char *path, char hex[65], struct bm_error *error);
+/* SHA-256, hexadecimal, of an ELF shared object for x86-64, which is open in `fd`. INVALID, with
+ * the file and what was expected and found in the text, if it cannot be read, is another kind of
+ * file, or contradicts itself. */
+int32_t bm_code_hash_file(int fd, const char *path, char hex[65], struct bm_error *error);
 
 #endif

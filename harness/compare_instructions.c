@@ -21,6 +21,7 @@ static int32_t count_side(const struct bm_compare_count *count,
     json_t *create = bm_row_create_command(row, count->of, count->batch);
     struct bm_instructions_request request = {
         .plugin = row->file->path,
+        .file = &row->file->opened,
         .create = create,
         .data_fd = count->of->dataset->fd,
         .variables = variables,

@@ -32,7 +32,8 @@ find_match(struct bm_selection *among, const struct bm_row *row, int by_name) {
 static void hash_code(struct bm_compare_pair *pair) {
     struct bm_error error;
     for (uint32_t side = 0; side < BM_SIDE_COUNT; side++) {
-        if (bm_code_hash_file(pair->row[side]->file->path, pair->code[side], &error) !=
+        const struct bm_plugin_file *file = pair->row[side]->file;
+        if (bm_code_hash_file(file->opened.fd, file->path, pair->code[side], &error) !=
             BM_STATUS_OK) {
             pair->code[side][0] = '\0';
         }

@@ -44,9 +44,9 @@ static json_t *repro_json(const struct bm_conform_subject *subject,
         (void)snprintf(settings + used, sizeof settings - used, " --option %s.%s=%s",
                        setting->backend, setting->key, setting->value);
     }
-    return json_sprintf("%sbatchmark check %s --backend %s:%u --filter %s%s --in-process", preload,
-                        subject->word, subject->file->name, subject->device_index, which->name,
-                        settings);
+    return json_sprintf("%sbatchmark check %s --backend %s:%u --filter %s%s%s --in-process",
+                        preload, subject->word, subject->file->name, subject->device_index,
+                        which->name, settings, subject->file->trusted ? " --trust" : "");
 }
 
 static double limit_s(const struct bm_conform_subject *subject) {
@@ -63,6 +63,7 @@ static void ask(const struct bm_conform_subject *subject,
     const struct bm_worker_variable preload = {"LD_PRELOAD", allocations};
     const struct bm_worker_spec spec = {.data_fd = -1,
                                         .reference_fd = -1,
+                                        .plugin = &subject->file->opened,
                                         .in_process = options->in_process,
                                         .variables = &preload,
                                         .variable_count = counts_allocations(which, allocations)};
@@ -77,9 +78,12 @@ static void ask(const struct bm_conform_subject *subject,
         return;
     }
     json_t *command =
-        json_pack("{s:s, s:s, s:s, s:i, s:I, s:o}", "do", "conform", "plugin", subject->file->path,
-                  "case", which->name, "device", (int)subject->device_index, "threads",
-                  (json_int_t)threads, "options", options_json(subject));
+        bm_worker_load_command("conform", subject->file->path, &subject->file->opened);
+    json_t *rest =
+        json_pack("{s:s, s:i, s:I, s:o}", "case", which->name, "device", (int)subject->device_index,
+                  "threads", (json_int_t)threads, "options", options_json(subject));
+    (void)json_object_update(command, rest);
+    json_decref(rest);
     bm_worker_ask(&worker, command, limit_s(subject), reply, verdict);
     json_decref(command);
     bm_worker_stop(&worker);

@@ -5,7 +5,9 @@
 #ifndef BM_DISCOVER_H
 #define BM_DISCOVER_H
 
+#include "opened_file.h"
 #include "options.h"
+#include "trust.h"
 #include "worker.h"
 
 #define BM_PLUGIN_MAX 64
@@ -13,10 +15,14 @@
 /* A file bm_NAME.so in one of the searched places. */
 struct bm_plugin_file {
     char name[BM_NAME_SIZE];
-    char path[BM_PATH_SIZE]; /* absolute */
+    char path[BM_PATH_SIZE];      /* absolute */
+    struct bm_opened_file opened; /* what is hashed, and what workers must find at `path` */
     char sha256[65];
     uint32_t shadowed; /* an earlier file has the same name */
-    char fault[256];   /* why this file in a searched folder cannot be a plugin; empty if it can */
+    uint32_t trusted;  /* others may change it: taken for --trust only */
+    /* Why it is not loaded: it is none, in a searched folder, or not to be trusted (trust.h).
+     * Empty: it is. */
+    char fault[BM_TRUST_DOUBT_SIZE];
 };
 
 /* What the plugin said when a worker loaded it. */
@@ -42,11 +48,15 @@ int32_t bm_discover_files(const struct bm_options *options,
 
 /* One plugin, or those of one folder, and no other. INVALID if there is no such plugin or the
  * folder holds none. */
-int32_t bm_discover_place(const char *path, struct bm_plugin_list *list, struct bm_error *error);
+int32_t bm_discover_place(const struct bm_options *options,
+                          const char *path,
+                          struct bm_plugin_list *list,
+                          struct bm_error *error);
 
 /* Asks one plugin, in a worker or, with --in-process, here. */
 void bm_discover_ask(const struct bm_options *options, struct bm_plugin_list *list, uint32_t index);
 
+/* Forgets the answers and closes the files. */
 void bm_discover_free(struct bm_plugin_list *list);
 
 /* The variables that the settings [backend NAME] env.X give its worker; returns their number. */

@@ -58,8 +58,8 @@ static int32_t load(struct bm_worker *worker,
     json_t *reply = NULL;
     json_int_t device = json_integer_value(json_object_get(request->create, "device"));
     int32_t status =
-        ask(worker, request, json_pack("{s:s, s:s}", "do", "load", "plugin", request->plugin),
-            &reply, error);
+        ask(worker, request, bm_worker_load_command("load", request->plugin, request->file), &reply,
+            error);
     size_t count = json_array_size(json_object_get(reply, "devices"));
     if (status == BM_STATUS_OK && (size_t)device >= count) {
         const char *why = json_string_value(json_object_get(reply, "why_none"));
@@ -113,6 +113,7 @@ static int32_t run_worker(const struct bm_instructions_request *request,
     struct bm_worker worker;
     struct bm_worker_spec spec = {.data_fd = request->data_fd,
                                   .reference_fd = -1,
+                                  .plugin = request->file,
                                   .variables = request->variables,
                                   .variable_count = request->variable_count,
                                   .wrapper = wrapper};

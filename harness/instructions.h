@@ -19,7 +19,8 @@ enum bm_instructions_source {
 };
 
 struct bm_instructions_request {
-    const char *plugin; /* absolute path */
+    const char *plugin;                /* absolute path */
+    const struct bm_opened_file *file; /* that must be found there */
     const json_t
         *create; /* what opens the session, as of bm_row_create_command; threads become 1 */
     int data_fd; /* memory file of the data set */

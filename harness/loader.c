@@ -99,10 +99,29 @@ check_name(const struct bm_plugin *plugin, const char *path, struct bm_error *er
     return status;
 }
 
-int32_t bm_loader_load(const char *path, const struct bm_plugin **plugin, struct bm_error *error) {
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
+int32_t bm_loader_open(const char *path,
+                       const struct bm_opened_file *file,
+                       void **handle,
+                       struct bm_error *error) {
+    int32_t status = file == NULL ? BM_STATUS_OK : bm_opened_file_check(file, path, error);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (*handle == NULL) {
         return bm_fail(error, BM_STATUS_INVALID, "plugin: cannot load: %s", dlerror());
+    }
+    return file == NULL ? BM_STATUS_OK : bm_opened_file_check_loaded(file, path, *handle, error);
+}
+
+int32_t bm_loader_load(const char *path,
+                       const struct bm_opened_file *file,
+                       const struct bm_plugin **plugin,
+                       struct bm_error *error) {
+    void *handle = NULL;
+    int32_t status = bm_loader_open(path, file, &handle, error);
+    if (status != BM_STATUS_OK) {
+        return status;
     }
     /* ISO C has no conversion from object to function pointer; POSIX guarantees this one. */
     const struct bm_plugin *(*entry)(uint32_t, uint32_t, struct bm_error *);
@@ -119,7 +138,7 @@ int32_t bm_loader_load(const char *path, const struct bm_plugin **plugin, struct
                        "plugin: refuses this host (ABI %u.%u): %.400s", BM_ABI_MAJOR, BM_ABI_MINOR,
                        refusal.text);
     }
-    int32_t status = check_header(table, error);
+    status = check_header(table, error);
     if (status == BM_STATUS_OK) {
         status = check_calls(table, error);
     }

@@ -138,6 +138,7 @@ struct bm_options {
     double threshold; /* smallest change that counts, a fraction */
     uint32_t list;
     char prefix[BM_PATH_SIZE];
+    uint32_t trust; /* plugins that others may change are loaded all the same */
     uint32_t in_process;
     uint32_t verbose;
     uint32_t help;

@@ -44,6 +44,7 @@ static int32_t start_process(struct bm_row *row,
     struct bm_worker_spec spec = {.data_fd = of->dataset->fd,
                                   .reference_fd = of->reference_fd,
                                   .vectors_fd = of->vectors_fd,
+                                  .plugin = &row->file->opened,
                                   .variables = variables};
     spec.variable_count =
         bm_discover_variables(row->options, row->file->name, variables, BM_LIST_MAX);
@@ -71,7 +72,7 @@ int32_t bm_row_start(struct bm_row *row,
     if (!start_process(row, index, of, verdict)) {
         return 0;
     }
-    json_t *load = json_pack("{s:s, s:s}", "do", "load", "plugin", row->file->path);
+    json_t *load = bm_worker_load_command("load", row->file->path, &row->file->opened);
     int32_t good = bm_row_ask(row, index, load, limit_s, &reply, verdict);
     json_decref(reply);
     return good;

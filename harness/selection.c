@@ -352,7 +352,7 @@ int32_t bm_selection_of(const struct bm_options *options,
     struct stat about;
     memset(selection, 0, sizeof *selection);
     selection->is_named = stat(path, &about) == 0 && !S_ISDIR(about.st_mode);
-    int32_t status = bm_discover_place(path, &selection->plugins, error);
+    int32_t status = bm_discover_place(options, path, &selection->plugins, error);
     if (status == BM_STATUS_OK) {
         ask_plugins(options, selection);
     }

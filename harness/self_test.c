@@ -6,11 +6,13 @@
 #include "interrupt.h"
 #include "option_table.h"
 #include "place.h"
+#include "trust.h"
 
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DELAY_NAME "delay" /* of the plugin, as options call it */
 #define DELAY_VARIABLE "BATCHMARK_DELAY_PLUGIN"
@@ -87,11 +89,28 @@ static int32_t copy_options(struct bm_options *options, const char *name, struct
     return status;
 }
 
+/* The plugin in disguise loads this one by itself: it is judged here. UNSUPPORTED: not trusted. */
+static int32_t check_trust(const char *absolute, struct bm_error *error) {
+    char doubt[BM_TRUST_DOUBT_SIZE];
+    int fd = -1;
+    int32_t status = bm_trust_open(absolute, &fd, doubt, error);
+    if (status != BM_STATUS_OK) {
+        return status;
+    }
+    (void)close(fd);
+    return doubt[0] == '\0' ? BM_STATUS_OK : bm_fail(error, BM_STATUS_UNSUPPORTED, "%.510s", doubt);
+}
+
 /* Absolute, since a worker is handed it in the environment. */
-static int32_t hand_over(const char *plugin, struct bm_error *error) {
+static int32_t
+hand_over(const struct bm_options *options, const char *plugin, struct bm_error *error) {
     char absolute[PATH_MAX];
     if (realpath(plugin, absolute) == NULL) {
         return bm_fail_errno(error, BM_STATUS_INVALID, "%s: no such plugin", plugin);
+    }
+    int32_t status = options->trust ? BM_STATUS_OK : check_trust(absolute, error);
+    if (status != BM_STATUS_OK) {
+        return status;
     }
     return setenv(DELAY_VARIABLE, absolute, 1) == 0
                ? BM_STATUS_OK
@@ -282,8 +301,10 @@ int bm_self_test(struct bm_options *options, const char *plugin, int argc, char 
         return fail(error.text);
     }
     const char *const paths[BM_SIDE_COUNT] = {plugin == NULL ? found : plugin, delay};
-    if (hand_over(paths[BM_SIDE_BASE], &error) != BM_STATUS_OK) {
-        return fail(error.text);
+    int32_t status = hand_over(options, paths[BM_SIDE_BASE], &error);
+    if (status != BM_STATUS_OK) {
+        (void)fail(error.text);
+        return status == BM_STATUS_UNSUPPORTED ? BM_EXIT_REFUSED : BM_EXIT_USAGE;
     }
     struct bm_compare_run *run = calloc(1, sizeof *run);
     if (run == NULL) {

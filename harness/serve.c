@@ -112,15 +112,28 @@ static int32_t list_devices(struct server *server, json_t *reply, struct bm_erro
     return status;
 }
 
+/* What is to be loaded: a path, and what must be found there. */
+static int32_t get_plugin(const struct server *server,
+                          const json_t *command,
+                          const char **path,
+                          struct bm_opened_file *file,
+                          struct bm_error *error) {
+    int32_t status = get_text(command, "plugin", path, error);
+    return status ? status
+                  : bm_opened_file_parse(json_object_get(command, "file"), server->files->plugin_fd,
+                                         file, error);
+}
+
 static int32_t
 do_load(struct server *server, const json_t *command, json_t *reply, struct bm_error *error) {
     const char *path = NULL;
-    int32_t status = get_text(command, "plugin", &path, error);
+    struct bm_opened_file file;
+    int32_t status = get_plugin(server, command, &path, &file, error);
     if (status != BM_STATUS_OK) {
         return status;
     }
     server->files->page->phase = BM_PHASE_LOAD;
-    status = bm_loader_load(path, &server->plugin, error);
+    status = bm_loader_load(path, &file, &server->plugin, error);
     server->files->page->phase = BM_PHASE_HOST;
     if (status != BM_STATUS_OK) {
         (void)json_object_set_new(reply, "refused", json_true());
@@ -475,12 +488,15 @@ do_conform(struct server *server, json_t *command, json_t *reply, struct bm_erro
                                         [BM_CONFORM_FAILED] = "fail",
                                         [BM_CONFORM_UNSUPPORTED] = "unsupported"};
     struct bm_option options[64];
-    struct bm_conform_request request = {.options = options, .page = server->files->page};
+    struct bm_opened_file file;
+    struct bm_conform_request request = {
+        .file = &file, .options = options, .page = server->files->page};
     struct bm_conform_result result;
     const char *name = NULL;
     uint64_t device = 0;
     uint64_t threads = 0;
-    int32_t status = get_text(command, "plugin", &request.path, error);
+    int32_t status = get_plugin(server, command, &request.path, &file, error);
+    status = status ? status : bm_opened_file_check(&file, request.path, error);
     status = status ? status : get_text(command, "case", &name, error);
     status = status ? status : get_integer(command, "device", &device, error);
     status = status ? status : get_integer(command, "threads", &threads, error);
@@ -646,6 +662,9 @@ void bm_serve(const struct bm_serve_files *files) {
     if (files->vectors_fd >= 0) {
         (void)close(files->vectors_fd);
     }
+    if (files->plugin_fd >= 0) {
+        (void)close(files->plugin_fd);
+    }
 }
 
 static int has_word(int argc, char **argv, const char *word) {
@@ -678,6 +697,7 @@ void bm_serve_main(int argc, char **argv) {
         .data_fd = has_word(argc, argv, "data") ? BM_SERVE_DATA_FD : -1,
         .reference_fd = has_word(argc, argv, "reference") ? BM_SERVE_REFERENCE_FD : -1,
         .vectors_fd = has_word(argc, argv, "vectors") ? BM_SERVE_VECTORS_FD : -1,
+        .plugin_fd = has_word(argc, argv, "plugin") ? BM_SERVE_PLUGIN_FD : -1,
         .page = page,
     };
     bm_serve(&files);

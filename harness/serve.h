@@ -13,6 +13,7 @@
 #define BM_SERVE_DATA_FD 6
 #define BM_SERVE_REFERENCE_FD 7
 #define BM_SERVE_VECTORS_FD 8
+#define BM_SERVE_PLUGIN_FD 9
 
 /* What a worker works with; descriptors of -1 are absent. */
 struct bm_serve_files {
@@ -21,6 +22,7 @@ struct bm_serve_files {
     int data_fd;
     int reference_fd;
     int vectors_fd; /* see serve_landscape.h */
+    int plugin_fd;  /* see opened_file.h */
     struct bm_page *page;
 };
 

@@ -138,13 +138,15 @@ struct plumbing {
     int data; /* copies of the memory files' descriptors, out of the way of the fixed numbers */
     int reference;
     int vectors;
+    int plugin;
 };
 
 static void close_plumbing(struct plumbing *plumbing) {
     int *fds[] = {&plumbing->command[0], &plumbing->command[1], &plumbing->reply[0],
                   &plumbing->reply[1],   &plumbing->out[0],     &plumbing->out[1],
                   &plumbing->err[0],     &plumbing->err[1],     &plumbing->page,
-                  &plumbing->data,       &plumbing->reference,  &plumbing->vectors};
+                  &plumbing->data,       &plumbing->reference,  &plumbing->vectors,
+                  &plumbing->plugin};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         close_fd(fds[i]);
     }
@@ -159,11 +161,15 @@ static int vectors_of(const struct bm_worker_spec *spec) {
     return spec->vectors_fd > 0 ? spec->vectors_fd : -1;
 }
 
+static int plugin_of(const struct bm_worker_spec *spec) {
+    return spec->plugin == NULL ? -1 : spec->plugin->fd;
+}
+
 static int32_t open_plumbing(struct plumbing *plumbing,
                              const struct bm_worker_spec *spec,
                              struct bm_worker *worker,
                              struct bm_error *error) {
-    *plumbing = (struct plumbing){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1, -1, -1};
+    *plumbing = (struct plumbing){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1, -1, -1, -1};
     plumbing->page = memfd_create("batchmark page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (plumbing->page < 0 || move_high(&plumbing->page) != 0 ||
         ftruncate(plumbing->page, (off_t)sizeof(struct bm_page)) != 0 ||
@@ -172,7 +178,8 @@ static int32_t open_plumbing(struct plumbing *plumbing,
         open_pipe(plumbing->out) != 0 || open_pipe(plumbing->err) != 0 ||
         copy_high(spec->data_fd, &plumbing->data) != 0 ||
         copy_high(spec->reference_fd, &plumbing->reference) != 0 ||
-        copy_high(vectors_of(spec), &plumbing->vectors) != 0) {
+        copy_high(vectors_of(spec), &plumbing->vectors) != 0 ||
+        copy_high(plugin_of(spec), &plumbing->plugin) != 0) {
         return bm_fail_errno(error, BM_STATUS_INTERNAL, "worker: cannot make its pipes");
     }
     worker->page =
@@ -222,6 +229,7 @@ static int add_files(posix_spawn_file_actions_t *actions, const struct plumbing 
         {plumbing->data, BM_SERVE_DATA_FD},
         {plumbing->reference, BM_SERVE_REFERENCE_FD},
         {plumbing->vectors, BM_SERVE_VECTORS_FD},
+        {plumbing->plugin, BM_SERVE_PLUGIN_FD},
     };
     int status = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     for (size_t i = 0; i < sizeof moves / sizeof moves[0] && status == 0; i++) {
@@ -247,7 +255,8 @@ struct words {
     char data[8];
     char reference[16];
     char vectors[8];
-    char *argv[BM_WORKER_WRAPPER_MAX + 7];
+    char plugin[8];
+    char *argv[BM_WORKER_WRAPPER_MAX + 8];
 };
 
 static void make_words(struct words *words, const struct bm_worker_spec *spec) {
@@ -268,6 +277,9 @@ static void make_words(struct words *words, const struct bm_worker_spec *spec) {
     }
     if (vectors_of(spec) >= 0) {
         words->argv[count++] = memcpy(words->vectors, "vectors", sizeof "vectors");
+    }
+    if (plugin_of(spec) >= 0) {
+        words->argv[count++] = memcpy(words->plugin, "plugin", sizeof "plugin");
     }
     words->argv[count] = NULL;
 }
@@ -327,6 +339,7 @@ static int start_thread(struct bm_worker *worker,
     (void)copy_high(spec->data_fd, &files->data_fd);
     (void)copy_high(spec->reference_fd, &files->reference_fd);
     (void)copy_high(vectors_of(spec), &files->vectors_fd);
+    (void)copy_high(plugin_of(spec), &files->plugin_fd);
     files->page = worker->page;
     int status = pthread_create(&worker->thread, NULL, serve_thread, files);
     if (status == 0) {
@@ -646,6 +659,12 @@ static void let_run(const struct bm_worker *worker) {
     if (!worker->in_process) {
         signal_all(worker, SIGCONT);
     }
+}
+
+json_t *
+bm_worker_load_command(const char *what, const char *path, const struct bm_opened_file *file) {
+    return json_pack("{s:s, s:s, s:o}", "do", what, "plugin", path, "file",
+                     bm_opened_file_json(file));
 }
 
 void bm_worker_ask(struct bm_worker *worker,

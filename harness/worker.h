@@ -7,6 +7,7 @@
 #define BM_WORKER_H
 
 #include "channel.h"
+#include "opened_file.h"
 #include "page.h"
 
 #include <pthread.h>
@@ -43,7 +44,8 @@ struct bm_worker_variable {
 struct bm_worker_spec {
     int data_fd; /* memory files to inherit; -1 for none */
     int reference_fd;
-    int vectors_fd; /* arrays that both write (serve_landscape.h); 0: none */
+    int vectors_fd;                      /* arrays that both write (serve_landscape.h); 0: none */
+    const struct bm_opened_file *plugin; /* that it is to load; NULL: none */
     const struct bm_worker_variable *variables;
     uint32_t variable_count;
     uint32_t in_process;  /* a thread of this process instead: for debuggers and sanitizers */
@@ -76,6 +78,11 @@ struct bm_worker {
 int32_t bm_worker_start(const struct bm_worker_spec *spec,
                         struct bm_worker *worker,
                         struct bm_error *error);
+
+/* The question that loads a plugin, `what` being "load" or another that does; the worker is one
+ * with this file in its spec. The caller's; NULL if the path is not UTF-8. */
+json_t *
+bm_worker_load_command(const char *what, const char *path, const struct bm_opened_file *file);
 
 /* Sends `command` and waits for its answer, at most `limit_s` seconds. *reply is the caller's
  * (json_decref) and NULL unless the verdict is OK or WRONG. Any verdict of CRASHED, TIMEOUT,

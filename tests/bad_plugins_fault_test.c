@@ -102,7 +102,7 @@ static _Noreturn void run_child(const char *path, int report_fd) {
     const struct bm_plugin *plugin = NULL;
     struct bm_error error = {.code = 0};
     (void)setrlimit(RLIMIT_CORE, &no_core);
-    int32_t status = bm_loader_load(path, &plugin, &error);
+    int32_t status = bm_loader_load(path, NULL, &plugin, &error);
     if (status == BM_STATUS_OK) {
         status = compute(plugin, report.gradient, &error);
         (void)fflush(stdout);

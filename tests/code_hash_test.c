@@ -4,6 +4,7 @@
 
 #include "test.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +32,14 @@ static void write_file(const char *path, const void *bytes, size_t count) {
     TEST_CHECK(fwrite(bytes, 1, count, file) == count && fclose(file) == 0);
 }
 
+static int32_t hash_file(const char *path, char hex[65], struct bm_error *error) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    TEST_CHECK_MSG(fd >= 0, "%s", path);
+    int32_t status = bm_code_hash_file(fd, path, hex, error);
+    (void)close(fd);
+    return status;
+}
+
 /* The hash of what the compiler makes of the source in the folder `name`, with these flags; the
  * folder is in the file as its run path. */
 static void build(const char *name, const char *flags, char hex[65]) {
@@ -47,7 +56,7 @@ static void build(const char *name, const char *flags, char hex[65]) {
                    folder, name, flags, folder, name, path);
     TEST_CHECK_MSG(system(command) == 0, "%s", command);
     (void)snprintf(path, sizeof path, "%s/%s/code.so", folder, name);
-    TEST_CHECK_MSG(bm_code_hash_file(path, hex, &error) == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK_MSG(hash_file(path, hex, &error) == BM_STATUS_OK, "%s", error.text);
     TEST_CHECK(strlen(hex) == 64);
 }
 
@@ -91,7 +100,7 @@ hash_bytes(const unsigned char *bytes, size_t count, char hex[65], struct bm_err
     char path[256];
     (void)snprintf(path, sizeof path, "%s/broken.so", folder);
     write_file(path, bytes, count);
-    return bm_code_hash_file(path, hex, error);
+    return hash_file(path, hex, error);
 }
 
 static void refuse(const unsigned char *bytes, size_t count, const char *text) {
@@ -205,9 +214,9 @@ static void test_broken(const char *base) {
         TEST_CHECK(hash_bytes(good, length, hex, &error) == BM_STATUS_INVALID);
     }
     test_lies(good, count);
-    TEST_CHECK(bm_code_hash_file("/nowhere/bm_none.so", hex, &error) == BM_STATUS_INVALID);
-    TEST_CHECK_STR(error.text, "/nowhere/bm_none.so: cannot read it: No such file or directory");
-    TEST_CHECK(bm_code_hash_file(folder, hex, &error) == BM_STATUS_INVALID);
+    TEST_CHECK(bm_code_hash_file(-1, "/nowhere/bm_none.so", hex, &error) == BM_STATUS_INVALID);
+    TEST_CHECK_STR(error.text, "/nowhere/bm_none.so: cannot read it: Bad file descriptor");
+    TEST_CHECK(hash_file(folder, hex, &error) == BM_STATUS_INVALID);
     TEST_CONTAINS(error.text, "expected a file of at most");
 }
 

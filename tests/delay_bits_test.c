@@ -83,7 +83,7 @@ int main(void) {
     (void)snprintf(path, sizeof path, "%s/bm_scalar.so", bm_test_env("BM_TEST_PLUGIN_DIR"));
     TEST_CHECK(setenv("BATCHMARK_DELAY_PLUGIN", path, 1) == 0);
     TEST_CHECK(bm_place_delay(path, sizeof path));
-    MUST(bm_loader_load(path, &delay, &error));
+    MUST(bm_loader_load(path, NULL, &delay, &error));
     (void)train(bm_test_plugin("scalar"), NULL, &expected);
     compare(delay, NULL, &expected);
     compare(delay, "0", &expected);

@@ -86,7 +86,7 @@ static void load(void) {
     const struct bm_tally_table *table = inner->extension(BM_TALLY_EXTENSION);
     tally = table->tally;
     (void)snprintf(path, sizeof path, "%s/delay/bm_delay.so", bm_test_env("BM_TEST_PLUGIN_DIR"));
-    TEST_CHECK_MSG(bm_loader_load(path, &plugin, &error) == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK_MSG(bm_loader_load(path, NULL, &plugin, &error) == BM_STATUS_OK, "%s", error.text);
 }
 
 static struct bm_session *open_session(const char *percent) {

@@ -9,6 +9,7 @@
 #include "test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +30,11 @@ static int32_t count(const char *plugin,
                   "device", 0, "model", "test", "layers", "dense 12, relu, dense 4", "precision",
                   "float32", "optimizer", (int)BM_OPTIMIZER_MOMENTUM, "threads", 2, "seed", 1,
                   "batch", (json_int_t)batch, "micro_batch", (json_int_t)batch, "lr", 1e-3);
+    struct bm_opened_file file;
+    TEST_CHECK(bm_opened_file_note(open(plugin, O_RDONLY | O_CLOEXEC), plugin, &file, error) ==
+               BM_STATUS_OK);
     struct bm_instructions_request request = {.plugin = plugin,
+                                              .file = &file,
                                               .create = create,
                                               .data_fd = dataset.fd,
                                               .source = source,
@@ -39,6 +44,7 @@ static int32_t count(const char *plugin,
     int32_t status = bm_instructions_count(&request, result, error);
     TEST_CHECK(json_integer_value(json_object_get(create, "threads")) == 2); /* is not ours */
     json_decref(create);
+    bm_opened_file_close(&file);
     return status;
 }
 

@@ -49,7 +49,7 @@ int main(void) {
         TEST_SKIP(error.text);
     }
     (void)snprintf(path, sizeof path, "%s/bm_scalar.so", bm_test_env("BM_TEST_PLUGIN_DIR"));
-    TEST_CHECK_MSG(bm_loader_load(path, &plugin, &error) == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK_MSG(bm_loader_load(path, NULL, &plugin, &error) == BM_STATUS_OK, "%s", error.text);
     TEST_CHECK(bm_model_named("mlp", dataset.shape, dataset.class_count, &model, &error) ==
                BM_STATUS_OK);
     struct bm_bench_request request = {

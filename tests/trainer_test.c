@@ -368,7 +368,7 @@ int main(void) {
     char path[1024];
     struct bm_error error;
     (void)snprintf(path, sizeof path, "%s/bm_scalar.so", bm_test_env("BM_TEST_PLUGIN_DIR"));
-    TEST_CHECK_MSG(bm_loader_load(path, &healthy, &error) == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK_MSG(bm_loader_load(path, NULL, &healthy, &error) == BM_STATUS_OK, "%s", error.text);
     test_epochs();
     test_orders();
     test_stretches();

@@ -404,7 +404,7 @@ static uint32_t find_plugins(const struct bm_plugin **plugins, const char **name
         if (access(path, R_OK) != 0) {
             continue;
         }
-        TEST_CHECK_MSG(bm_loader_load(path, &plugins[count], &error) == BM_STATUS_OK, "%s",
+        TEST_CHECK_MSG(bm_loader_load(path, NULL, &plugins[count], &error) == BM_STATUS_OK, "%s",
                        error.text);
         names[count] = wanted[i];
         TEST_CHECK(plugins[count]->device_count(&devices, &error) == BM_STATUS_OK);

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 #define LIMIT_S 2.0
 
 static char plugin_path[4096];
+static struct bm_opened_file plugin_file;
 
 static double now_s(void) {
     struct timespec now;
@@ -28,6 +30,7 @@ static void start(struct bm_worker *worker, const char *how, uint32_t in_process
     struct bm_worker_variable variable = {"HOSTILE", how};
     struct bm_worker_spec spec = {.data_fd = -1,
                                   .reference_fd = -1,
+                                  .plugin = &plugin_file,
                                   .variables = &variable,
                                   .variable_count = how == NULL ? 0 : 1,
                                   .in_process = in_process};
@@ -38,7 +41,7 @@ static void start(struct bm_worker *worker, const char *how, uint32_t in_process
 
 static json_t *load(struct bm_worker *worker, double limit_s, struct bm_verdict *verdict) {
     json_t *reply = NULL;
-    json_t *command = json_pack("{s:s, s:s}", "do", "load", "plugin", plugin_path);
+    json_t *command = bm_worker_load_command("load", plugin_path, &plugin_file);
     bm_worker_ask(worker, command, limit_s, &reply, verdict);
     json_decref(command);
     return reply;
@@ -159,7 +162,8 @@ static void test_wrapper(void) {
     char program[] = "/usr/bin/env";
     char variable[] = "HOSTILE=good";
     char *wrapper[] = {program, variable, NULL};
-    struct bm_worker_spec spec = {.data_fd = -1, .reference_fd = -1, .wrapper = wrapper};
+    struct bm_worker_spec spec = {
+        .data_fd = -1, .reference_fd = -1, .plugin = &plugin_file, .wrapper = wrapper};
     struct bm_worker worker;
     struct bm_verdict verdict;
     struct bm_error error = {0};
@@ -187,6 +191,18 @@ static void test_unknown_question(void) {
     TEST_CONTAINS(verdict.reason, "block before create");
     TEST_CHECK(bm_worker_running(&worker));
     json_decref(command);
+    bm_worker_stop(&worker);
+}
+
+/* A worker loads nothing but the file that it was started with. */
+static void test_no_file(void) {
+    struct bm_worker_spec spec = {.data_fd = -1, .reference_fd = -1};
+    struct bm_worker worker;
+    struct bm_verdict verdict;
+    struct bm_error error = {0};
+    TEST_CHECK_MSG(bm_worker_start(&spec, &worker, &error) == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK(load(&worker, LIMIT_S, &verdict) == NULL && verdict.kind == BM_VERDICT_ERROR);
+    TEST_CONTAINS(verdict.reason, "expected the plugin's open file and its facts, found none");
     bm_worker_stop(&worker);
 }
 
@@ -272,16 +288,22 @@ int main(int argc, char **argv) {
     }
     (void)snprintf(plugin_path, sizeof plugin_path, "%s/tests/plugins/hostile/bm_hostile.so",
                    bm_test_env("BM_TEST_BINARY_DIR"));
+    struct bm_error error = {0};
+    TEST_CHECK_MSG(bm_opened_file_note(open(plugin_path, O_RDONLY | O_CLOEXEC), plugin_path,
+                                       &plugin_file, &error) == BM_STATUS_OK,
+                   "%s", error.text);
     (void)alarm(120);
     bm_interrupt_catch();
     test_good();
     test_wrapper();
     test_unknown_question();
+    test_no_file();
     test_faults();
     test_end_of_thread();
     test_death_between();
     test_fds();
     test_death_of_parent();
     test_ignored_children();
+    bm_opened_file_close(&plugin_file);
     return 0;
 }

@@ -29,6 +29,7 @@
 #define BM_CONFORM_ALLOCATIONS 8u
 
 struct bm_conform;
+struct bm_opened_file;
 struct bm_page;
 
 struct bm_conform_case {
@@ -47,7 +48,8 @@ const struct bm_conform_case *bm_conform_find(const char *name);
 
 /* What is checked. Borrowed until bm_conform_run returns. */
 struct bm_conform_request {
-    const char *path; /* the plugin's file, absolute */
+    const char *path;                  /* the plugin's file, absolute */
+    const struct bm_opened_file *file; /* that must be found there */
     uint32_t device;
     uint32_t thread_count; /* most threads a session is given */
     const struct bm_option *options;

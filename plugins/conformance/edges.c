@@ -2,6 +2,7 @@
  * whose right answer can be seen, for mistakes that random numbers do not show. */
 #include "cases.h"
 #include "compare.h"
+#include "loader.h"
 #include "measure.h"
 
 #include <dlfcn.h>
@@ -357,8 +358,11 @@ void bm_conform_edges_supports_bytes(struct bm_conform *conform) {
 void bm_conform_edges_entry_threads(struct bm_conform *conform) {
     const struct bm_plugin *(*entry)(uint32_t, uint32_t, struct bm_error *);
     struct bm_error error = {0};
-    void *handle = dlopen(conform->request->path, RTLD_NOW | RTLD_LOCAL);
-    void *symbol = handle != NULL ? dlsym(handle, "bm_plugin_entry") : NULL;
+    void *handle = NULL;
+    int32_t status =
+        bm_loader_open(conform->request->path, conform->request->file, &handle, &error);
+    EXPECT(conform, status == BM_STATUS_OK, "%s", error.text);
+    void *symbol = dlsym(handle, "bm_plugin_entry");
     EXPECT(conform, symbol != NULL, "cannot load: %s", dlerror());
     memcpy(&entry, &symbol, sizeof entry);
     int64_t before = bm_conform_thread_count();

@@ -10,6 +10,7 @@
  */
 #include "cases.h"
 #include "object.h"
+#include "opened_file.h"
 
 #include "page.h"
 
@@ -396,6 +397,7 @@ static void judge(struct bm_conform *conform, const struct bm_conform_object *ob
 
 void bm_conform_file_baseline(struct bm_conform *conform) {
     struct bm_conform_object object;
+    struct bm_error error = {0};
     bm_conform_object_open(conform, &object);
     if (bm_conform_object_sanitizer(&object) != NULL) {
         bm_conform_leave(conform, "the plugin is built with a sanitizer");
@@ -410,6 +412,11 @@ void bm_conform_file_baseline(struct bm_conform *conform) {
     if (handle == NULL) {
         stop();
         bm_conform_fail(conform, "cannot load: %s", dlerror());
+    }
+    if (bm_opened_file_check_loaded(conform->request->file, tracer.path, handle, &error) !=
+        BM_STATUS_OK) {
+        stop();
+        bm_conform_fail(conform, "%s", error.text);
     }
     make_calls(conform, bm_conform_entry(conform));
     uint32_t lost = tracer.inside;

@@ -79,7 +79,8 @@ void *bm_conform_allocate(struct bm_conform *conform, uint64_t count, size_t siz
 static void load(struct bm_conform *conform) {
     struct bm_error error = {0};
     conform->request->page->phase = BM_PHASE_LOAD;
-    int32_t status = bm_loader_load(conform->request->path, &conform->table, &error);
+    int32_t status =
+        bm_loader_load(conform->request->path, conform->request->file, &conform->table, &error);
     EXPECT(conform, status == BM_STATUS_OK, "%s", error.text);
     conform->plugin = bm_conform_watch(conform->table, conform->request->page);
 }

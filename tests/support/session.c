@@ -9,7 +9,7 @@ const struct bm_plugin *bm_test_plugin(const char *name) {
     struct bm_error error;
     const struct bm_plugin *plugin = NULL;
     (void)snprintf(path, sizeof path, "%s/bm_%s.so", bm_test_env("BM_TEST_PLUGIN_DIR"), name);
-    TEST_CHECK_MSG(bm_loader_load(path, &plugin, &error) == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK_MSG(bm_loader_load(path, NULL, &plugin, &error) == BM_STATUS_OK, "%s", error.text);
     return plugin;
 }
 
