@@ -196,8 +196,9 @@ static json_t *memory_json(const struct bm_cell *cell) {
 static json_t *plugin_json(const struct bm_cell *cell) {
     const struct bm_row *row = cell->row;
     const json_t *version = json_object_get(row->answer->reply, "version");
-    return json_pack("{s:s, s:s, s:s*, s:s}", "name", row->file->name, "sha256", row->file->sha256,
-                     "version", json_string_value(version), "describe", cell->describe);
+    return json_pack("{s:s, s:s, s:b, s:s*, s:s}", "name", row->file->name, "sha256",
+                     row->file->sha256, "by_trust", (int)row->file->trusted, "version",
+                     json_string_value(version), "describe", cell->describe);
 }
 
 static json_t *repro_json(const struct bm_cell *cell) {

@@ -137,12 +137,13 @@ static int32_t run_cases(struct check *check, const struct bm_row *row) {
 static int32_t check_row(struct check *check, const struct bm_row *row) {
     const json_t *name = json_object_get(row->device, "name");
     const json_t *version = json_object_get(row->answer->reply, "version");
-    show(check, json_pack("{s:s, s:i, s:o, s:s, s:i, s:s, s:{s:s, s:s, s:s}}", "kind",
+    show(check, json_pack("{s:s, s:i, s:o, s:s, s:i, s:s, s:{s:s, s:s, s:b, s:s}}", "kind",
                           "conformance", "schema", BM_RECORD_SCHEMA, "version",
                           json_sprintf("%u.%u", BM_CONFORM_MAJOR, BM_CONFORM_MINOR), "backend",
                           row->file->name, "device", (int)row->device_index, "device_name",
                           json_string_value(name), "plugin", "name", row->file->name, "sha256",
-                          row->file->sha256, "version", json_string_value(version)));
+                          row->file->sha256, "by_trust", (int)row->file->trusted, "version",
+                          json_string_value(version)));
     return run_cases(check, row);
 }
 

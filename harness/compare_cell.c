@@ -208,7 +208,8 @@ static json_t *details_json(const struct measurement *of) {
         (void)json_array_append_new(rounds, json_integer(of->rounds[i]));
     }
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:f, s:{s:s, s:s}, s:{s:s, s:s}}",
+        "{s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:f, s:{s:s, s:s}, s:{s:s, s:s}, "
+        "s:{s:b, s:b}}",
         "log_ratio", numbers_json(gate->log_ratio, gate->count), "aa_log_ratio",
         numbers_json(gate->aa, gate->count), "base_ns",
         numbers_json(of->update_ns[BM_SIDE_BASE], gate->count), "head_ns",
@@ -218,7 +219,9 @@ static json_t *details_json(const struct measurement *of) {
         (int)of->rule.sets_max, "retried_sets", (int)of->retried, "unlike_sets", (int)of->unlike,
         "set_s", of->sets_s / gate->count, "sha256", "base", pair->row[BM_SIDE_BASE]->file->sha256,
         "head", pair->row[BM_SIDE_HEAD]->file->sha256, "code", "base", pair->code[BM_SIDE_BASE],
-        "head", pair->code[BM_SIDE_HEAD]);
+        "head", pair->code[BM_SIDE_HEAD], "by_trust", "base",
+        (int)pair->row[BM_SIDE_BASE]->file->trusted, "head",
+        (int)pair->row[BM_SIDE_HEAD]->file->trusted);
 }
 
 static void fill_figures(struct measurement *of) {

@@ -309,6 +309,30 @@ static int32_t check_in_process(const struct stored *stored) {
     return BM_STATUS_OK;
 }
 
+static int is_by_trust(const struct bm_stored_cell *cell) {
+    const json_t *plugin = cell == NULL ? NULL : json_object_get(cell->object, "plugin");
+    return json_is_true(json_object_get(plugin, "by_trust"));
+}
+
+/* A plugin that others could change is told of; what it did to the times nobody knows. */
+static int32_t compare_trust(struct stored *stored) {
+    static const char *const texts[] = {"own", "loaded with --trust"};
+    int32_t status = BM_STATUS_OK;
+    for (uint32_t i = 0; i < stored->pair_count && status == BM_STATUS_OK; i++) {
+        const struct pair *pair = &stored->pairs[i];
+        int base = is_by_trust(pair->base);
+        int head = is_by_trust(pair->head);
+        char what[64];
+        (void)snprintf(what, sizeof what, "plugin of %.40s",
+                       label_of(pair->head != NULL ? pair->head : pair->base));
+        if ((base || head) && !is_told(stored->comparison, what)) {
+            status = bm_comparison_differ(stored->comparison, what, texts[base], texts[head],
+                                          stored->error);
+        }
+    }
+    return status;
+}
+
 static int32_t compare_ends(struct stored *stored) {
     static const char *const texts[] = {"cut short", "finished"};
     uint32_t base = stored->base.is_finished;
@@ -325,6 +349,7 @@ static int32_t compare_conditions(struct stored *stored) {
     int32_t status = bm_compare_environment(stored->base.run, stored->head.run, comparison,
                                             &weighty, stored->error);
     status = status ? status : compare_devices(stored, &weighty);
+    status = status ? status : compare_trust(stored);
     status = status ? status : compare_ends(stored);
     if (status == BM_STATUS_OK && weighty > 0 && !stored->options->compare.force) {
         status = bm_fail(stored->error, BM_STATUS_UNSUPPORTED,

@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 /* Objects: one of kind "conformance" for each device ({version, backend, device, device_name,
- * plugin{name, sha256, version}}), followed by its cases, kind "case" ({number, name, property,
- * holds, backend, device, status, reason, seconds, repro}; status: pass, fail, unsupported,
- * crashed, timeout, error), and one of kind "end". Format: jsonl or junit. */
+ * plugin{name, sha256, by_trust, version}}), followed by its cases, kind "case" ({number, name,
+ * property, holds, backend, device, status, reason, seconds, repro}; status: pass, fail,
+ * unsupported, crashed, timeout, error), and one of kind "end". Format: jsonl or junit. */
 void bm_conform_report(const json_t *objects, const char *format, FILE *stream);
 
 /* One line of the table, while it grows. Long notes are cut unless all is `whole`, those of

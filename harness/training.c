@@ -647,8 +647,9 @@ json_t *bm_training_json(const struct bm_training *training) {
                               training->targets == NULL ? json_array()
                                                         : json_incref(training->targets));
     (void)json_object_set_new(object, "plugin",
-                              json_pack("{s:s, s:s}", "name", training->row->file->name, "sha256",
-                                        training->row->file->sha256));
+                              json_pack("{s:s, s:s, s:b}", "name", training->row->file->name,
+                                        "sha256", training->row->file->sha256, "by_trust",
+                                        (int)training->row->file->trusted));
     return object;
 }
 

@@ -370,14 +370,14 @@ json_t *bm_probe_object(const struct bm_probe *probe, const char *analysis, cons
     const struct bm_row *row = probe->landscape->row;
     const struct bm_case *of = &probe->of;
     json_t *object = bm_landscape_object(analysis, part);
-    json_t *fields =
-        json_pack("{s:s, s:i, s:s?, s:s?, s:b, s:s, s:s, s:s, s:I, s:o, s:i, s:s, s:I}", "backend",
-                  row->file->name, "device", (int)row->device_index, "device_name",
-                  json_string_value(json_object_get(row->device, "name")), "plugin_sha256",
-                  row->file->sha256, "software", (int)row->software, "model", of->model->name,
-                  "layers", of->layers, "dataset", of->dataset->name, "images",
-                  (json_int_t)probe->setup.images, "batch_norm", batch_norm_json(probe), "threads",
-                  (int)of->threads, "precision", of->precision, "seed", (json_int_t)of->seed);
+    json_t *fields = json_pack(
+        "{s:s, s:i, s:s?, s:s?, s:b, s:b, s:s, s:s, s:s, s:I, s:o, s:i, s:s, s:I}", "backend",
+        row->file->name, "device", (int)row->device_index, "device_name",
+        json_string_value(json_object_get(row->device, "name")), "plugin_sha256", row->file->sha256,
+        "plugin_by_trust", (int)row->file->trusted, "software", (int)row->software, "model",
+        of->model->name, "layers", of->layers, "dataset", of->dataset->name, "images",
+        (json_int_t)probe->setup.images, "batch_norm", batch_norm_json(probe), "threads",
+        (int)of->threads, "precision", of->precision, "seed", (json_int_t)of->seed);
     (void)json_object_update(object, fields);
     json_decref(fields);
     return object;

@@ -142,11 +142,9 @@ static json_int_t place_in(json_t *list, json_t *index, json_t *object) {
 }
 
 static json_int_t plugin_of(struct bm_report_cells *cells, const json_t *cell) {
-    static const struct bm_report_field fields[] = {{"name", bm_report_text},
-                                                    {"sha256", bm_report_text},
-                                                    {"version", bm_report_text},
-                                                    {"describe", bm_report_text},
-                                                    {NULL, NULL}};
+    static const struct bm_report_field fields[] = {
+        {"name", bm_report_text},     {"sha256", bm_report_text},   {"version", bm_report_text},
+        {"describe", bm_report_text}, {"by_trust", bm_report_flag}, {NULL, NULL}};
     json_t *plugin = json_object();
     bm_report_copy(fields, json_object_get(cell, "plugin"), plugin);
     return place_in(cells->plugins, cells->plugin_index, plugin);

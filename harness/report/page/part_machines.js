@@ -142,7 +142,8 @@
     }
 
     const PLUGINS = [
-        {title: 'Plugin', value: (plugin) => plugin.name}, {title: 'Version', value: (plugin) => plugin.version}, {
+        {title: 'Plugin', value: (plugin) => plugin.name, text: (plugin) => plugin.name + (plugin.by_trust ? ' (--trust)' : '')},
+        {title: 'Version', value: (plugin) => plugin.version}, {
             title: 'SHA-256',
             value: (plugin) => plugin.sha256,
             text: (plugin) => (plugin.sha256 ? `${plugin.sha256.slice(0, 12)}…` : '–')
