@@ -316,7 +316,7 @@ static int is_by_trust(const struct bm_stored_cell *cell) {
 
 /* A plugin that others could change is told of; what it did to the times nobody knows. */
 static int32_t compare_trust(struct stored *stored) {
-    static const char *const texts[] = {"own", "loaded with --trust"};
+    static const char *const texts[] = {"loaded without --trust", "loaded with --trust"};
     int32_t status = BM_STATUS_OK;
     for (uint32_t i = 0; i < stored->pair_count && status == BM_STATUS_OK; i++) {
         const struct pair *pair = &stored->pairs[i];

@@ -236,6 +236,12 @@ done
 make device.jsonl 'for c in avx2: c["device_name"] = "Other"'
 refused 'found 1 difference that changes times' base.jsonl device.jsonl
 has out 'device of avx2: Example CPU, now Other'
+make trusted.jsonl 'for c in avx2: c["plugin"]["by_trust"] = True'
+expect 0 base.jsonl trusted.jsonl
+has out 'plugin of avx2: loaded without --trust, now loaded with --trust'
+lacks out 'plugin of scalar'
+expect 0 trusted.jsonl trusted.jsonl
+has out 'plugin of avx2: loaded with --trust, now loaded with --trust'
 make inside.jsonl 'run["in_process"] = True'
 refused 'inside.jsonl: expected plugins measured in workers, found --in-process' base.jsonl inside.jsonl --force
 
