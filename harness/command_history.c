@@ -5,6 +5,7 @@
 #include "field.h"
 #include "history_trend.h"
 #include "output.h"
+#include "printable.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,14 +16,11 @@ static int complain(const char *text) {
     return BM_EXIT_USAGE;
 }
 
-/* What a record holds may be part of the text: no control character of it reaches a terminal. */
+/* What a record holds may be part of the text. */
 static void print_complaint(const char *text) {
     struct bm_error shown;
-    size_t i = 0;
-    for (; text[i] != '\0' && i + 1 < sizeof shown.text; i++) {
-        shown.text[i] = (char)((unsigned char)text[i] < 0x20 || text[i] == 0x7f ? ' ' : text[i]);
-    }
-    shown.text[i] = '\0';
+    (void)snprintf(shown.text, sizeof shown.text, "%s", text);
+    bm_printable(shown.text, "");
     (void)complain(shown.text);
 }
 

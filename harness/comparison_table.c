@@ -128,7 +128,7 @@ static void print_words(const struct printer *printer, const char *text) {
         if (printer->format == BM_TABLE_MARKDOWN && strchr("\\`*<[|", *text) != NULL) {
             (void)fputc('\\', printer->stream);
         }
-        (void)fputc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, printer->stream);
+        (void)fputc(*text == '\n' ? ' ' : *text, printer->stream);
     }
 }
 

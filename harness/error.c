@@ -1,5 +1,7 @@
 #include "error.h"
 
+#include "printable.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@ set_text(struct bm_error *error, int32_t code, const char *format, va_list argum
     error->code = code;
     error->native_code = 0;
     (void)vsnprintf(error->text, sizeof error->text, format, arguments);
+    bm_printable(error->text, ""); /* it may quote a file, and is one line */
 }
 
 int32_t bm_fail(struct bm_error *error, int32_t code, const char *format, ...) {

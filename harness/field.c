@@ -1,5 +1,7 @@
 #include "field.h"
 
+#include "printable.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,14 +61,19 @@ void bm_field_print_line(json_t *object, FILE *stream) {
 }
 
 void bm_field_print_csv_text(const char *text, FILE *stream) {
-    (void)fputc('"', stream);
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            (void)fputc('"', stream);
-        }
-        (void)fputc(*text, stream);
+    char *copy = strdup(text);
+    if (copy != NULL) {
+        bm_printable(copy, "");
     }
     (void)fputc('"', stream);
+    for (const char *at = copy == NULL ? "" : copy; *at != '\0'; at++) {
+        if (*at == '"') {
+            (void)fputc('"', stream);
+        }
+        (void)fputc(*at, stream);
+    }
+    (void)fputc('"', stream);
+    free(copy);
 }
 
 void bm_field_print_csv_number(const json_t *object, const char *key, FILE *stream) {

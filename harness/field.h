@@ -28,7 +28,7 @@ json_t *bm_field_string(const char *text);
 /* An object as a line; takes it. */
 void bm_field_print_line(json_t *object, FILE *stream);
 
-/* In quotes, those inside doubled. */
+/* In quotes, those inside doubled, on one line. */
 void bm_field_print_csv_text(const char *text, FILE *stream);
 
 /* A number with a comma before it; nothing behind the comma if it is none. */

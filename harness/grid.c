@@ -1,6 +1,7 @@
 #include "grid.h"
 
 #include "field.h"
+#include "printable.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -22,15 +23,6 @@ void bm_grid_deinit(struct bm_grid *grid) {
     memset(grid, 0, sizeof *grid);
 }
 
-/* One field is one line, whatever a record holds. */
-static void blank_controls(char *text) {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
-            *text = ' ';
-        }
-    }
-}
-
 void bm_grid_set(struct bm_grid *grid, uint32_t row, uint32_t column, const char *format, ...) {
     char **field = &grid->text[(size_t)row * grid->columns + column];
     va_list arguments;
@@ -39,7 +31,7 @@ void bm_grid_set(struct bm_grid *grid, uint32_t row, uint32_t column, const char
     if (vasprintf(field, format, arguments) < 0) {
         *field = NULL;
     } else {
-        blank_controls(*field);
+        bm_printable(*field, ""); /* one line, whatever a record holds */
     }
     va_end(arguments);
 }

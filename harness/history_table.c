@@ -2,6 +2,7 @@
 
 #include "change_points.h"
 #include "field.h"
+#include "printable.h"
 #include "table.h"
 
 #include <stdarg.h>
@@ -25,11 +26,7 @@ extend(char *text, size_t capacity, const char *format, ...) {
 
 /* One line, whatever a record holds. */
 static void print_line(char *text, FILE *stream) {
-    for (char *p = text; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-            *p = ' ';
-        }
-    }
+    bm_printable(text, "");
     (void)fprintf(stream, "%s\n", text);
 }
 

@@ -59,21 +59,9 @@ static json_t *find_columns(const json_t *objects) {
     return columns;
 }
 
-/* In quotes, with spaces in the place of control characters: one object is one line. */
-static void print_text(const char *text, FILE *stream) {
-    char *copy = strdup(text);
-    for (char *at = copy; at != NULL && *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
-            *at = ' ';
-        }
-    }
-    bm_field_print_csv_text(copy == NULL ? "" : copy, stream);
-    free(copy);
-}
-
 static void print_value(const json_t *value, FILE *stream) {
     if (json_is_string(value)) {
-        print_text(json_string_value(value), stream);
+        bm_field_print_csv_text(json_string_value(value), stream);
     } else if (json_is_integer(value)) {
         (void)fprintf(stream, "%lld", (long long)json_integer_value(value));
     } else if (json_is_real(value) && isfinite(json_real_value(value))) {
@@ -107,7 +95,7 @@ static void print_name(const char *name, FILE *stream) {
     if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") == strlen(name)) {
         (void)fputs(name, stream);
     } else {
-        print_text(name, stream);
+        bm_field_print_csv_text(name, stream);
     }
 }
 

@@ -1,6 +1,7 @@
 /* Fields of the landscape's objects as texts. */
 #include "field.h"
 #include "landscape_table_parts.h"
+#include "printable.h"
 
 #include <math.h>
 #include <string.h>
@@ -154,15 +155,6 @@ void bm_landscape_put_list(const json_t *object, const char *path, char *text, u
 
 /* ---- Texts ---- */
 
-/* A text is one line, whatever a record holds. */
-static void blank_controls(char *text) {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
-            *text = ' ';
-        }
-    }
-}
-
 /* Of UTF-8, or of whatever a record holds instead. */
 static size_t letter_length(const char *text) {
     size_t length = 1;
@@ -193,7 +185,7 @@ static void put_cut(
     const json_t *object, const char *path, uint32_t characters, char *text, uint32_t capacity) {
     const char *found = json_string_value(bm_landscape_at(object, path));
     copy_letters(found == NULL || found[0] == '\0' ? "-" : found, characters, text, capacity);
-    blank_controls(text);
+    bm_printable(text, ""); /* one line, whatever a record holds */
 }
 
 void bm_landscape_put_text(const json_t *object, const char *path, char *text, uint32_t capacity) {

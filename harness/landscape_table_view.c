@@ -1,6 +1,7 @@
 /* Which objects are printed now, and grids, titles and notes made of them. */
 #include "field.h"
 #include "landscape_table_parts.h"
+#include "printable.h"
 #include "table.h"
 
 #include <stdarg.h>
@@ -106,11 +107,7 @@ void bm_landscape_print_note(const struct bm_landscape_view *view, const char *f
     if (length < 0) {
         return;
     }
-    for (char *at = line; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
-            *at = ' ';
-        }
-    }
+    bm_printable(line, "");
     (void)fprintf(view->stream, "%s%s\n", view->format == BM_TABLE_MARKDOWN ? "- " : "", line);
     free(line);
 }

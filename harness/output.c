@@ -7,10 +7,12 @@
 #include "gbench_format.h"
 #include "history_table.h"
 #include "landscape_table.h"
+#include "printable.h"
 #include "report.h"
 #include "table.h"
 #include "train_table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int print_lines(const json_t *objects, FILE *stream) {
@@ -62,6 +64,48 @@ static int is_history(const json_t *objects) {
     return bm_field_is_kind(json_array_get(objects, 0), "history");
 }
 
+static int32_t print_tables(const json_t *objects,
+                            const char *format,
+                            uint32_t verbose,
+                            FILE *stream,
+                            struct bm_error *error) {
+    if (is_comparison(objects)) {
+        return print_comparison(objects, format, verbose, stream, error);
+    }
+    if (is_history(objects)) {
+        bm_history_table_print(objects, (uint32_t)bm_table_format(format), stream);
+    } else if (is_of(objects, "train")) {
+        bm_train_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
+    } else if (is_of(objects, "landscape")) {
+        bm_landscape_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
+    } else {
+        bm_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
+    }
+    return BM_STATUS_OK;
+}
+
+/* What records and plugins say of themselves stands in tables: a terminal obeys none of it. */
+static int32_t print_printable(const json_t *objects,
+                               const char *format,
+                               uint32_t verbose,
+                               FILE *stream,
+                               struct bm_error *error) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    int32_t status = memory == NULL ? bm_fail(error, BM_STATUS_NO_MEMORY, "output: no memory")
+                                    : print_tables(objects, format, verbose, memory, error);
+    if (memory != NULL && fclose(memory) != 0 && status == BM_STATUS_OK) {
+        status = bm_fail(error, BM_STATUS_NO_MEMORY, "output: no memory");
+    }
+    if (status == BM_STATUS_OK) {
+        bm_printable(text, "\n");
+        (void)fputs(text, stream); /* the caller looks for errors */
+    }
+    free(text);
+    return status;
+}
+
 int32_t bm_output_print(const json_t *objects,
                         const char *format,
                         uint32_t verbose,
@@ -73,19 +117,11 @@ int32_t bm_output_print(const json_t *objects,
         failed = print_lines(objects, stream) != 0;
     } else if (strcmp(format, "gbench") == 0) {
         bm_gbench_format_print(objects, stream);
-    } else if (is_comparison(objects)) {
-        int32_t status = print_comparison(objects, format, verbose, stream, error);
+    } else {
+        int32_t status = print_printable(objects, format, verbose, stream, error);
         if (status != BM_STATUS_OK) {
             return status;
         }
-    } else if (is_history(objects)) {
-        bm_history_table_print(objects, (uint32_t)bm_table_format(format), stream);
-    } else if (is_of(objects, "train")) {
-        bm_train_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
-    } else if (is_of(objects, "landscape")) {
-        bm_landscape_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
-    } else {
-        bm_table_print(objects, (uint32_t)bm_table_format(format), verbose, stream);
     }
     failed |= fflush(stream) != 0 || ferror(stream);
     return failed ? bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", what)

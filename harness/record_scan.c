@@ -256,6 +256,36 @@ static json_t *parse_thin(struct bm_record_scan *scan, const char *line) {
     return json_loadb(scan->thin, (size_t)(to - scan->thin), 0, NULL);
 }
 
+/* ---- Sizes ---- */
+
+/* Whether a text or a name in it is too long. Jansson parses no deeper than 2048. */
+static int has_long_text(const json_t *value) {
+    const char *key;
+    json_t *inner;
+    size_t index;
+    int is_long = json_is_string(value) && json_string_length(value) > BM_RECORD_TEXT_MAX;
+    json_array_foreach(value, index, inner) {
+        is_long = is_long || has_long_text(inner);
+    }
+    /* Iterators want an object that may be changed; this one is not. */
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) {
+        is_long = is_long || strlen(key) > BM_RECORD_TEXT_MAX || has_long_text(inner);
+    }
+    return is_long;
+}
+
+static int32_t
+check_sizes(const struct bm_record_scan *scan, json_t **object, struct bm_error *error) {
+    if (!has_long_text(*object)) {
+        return BM_STATUS_OK;
+    }
+    json_decref(*object);
+    *object = NULL;
+    return bm_fail(error, BM_STATUS_INVALID,
+                   "%s:%llu: expected texts of at most %zu bytes, found a longer one", scan->path,
+                   (unsigned long long)scan->line, BM_RECORD_TEXT_MAX);
+}
+
 /* ---- Objects ---- */
 
 static int32_t parse_whole(const struct bm_record_scan *scan,
@@ -312,6 +342,9 @@ int32_t bm_record_scan_next(struct bm_record_scan *scan, json_t **object, struct
             return status;
         }
         status = parse(scan, line, length, object, error);
+        if (status == BM_STATUS_OK && *object != NULL) {
+            status = check_sizes(scan, object, error);
+        }
     }
     return status;
 }

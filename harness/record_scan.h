@@ -14,6 +14,9 @@
 /* Longest line of a record. */
 #define BM_RECORD_LINE_MAX ((size_t)16 << 20)
 
+/* Longest text or name in it; none of ours comes near. */
+#define BM_RECORD_TEXT_MAX ((size_t)1 << 20)
+
 /* What is read of the lines of that kind: these members, and of members that are objects these.
  * Lists end with NULL. Of other kinds, `whole` is read whole and the others are passed over. */
 struct bm_record_wanted {
@@ -45,7 +48,8 @@ int32_t bm_record_scan_open(struct bm_record_scan *scan,
                             struct bm_error *error);
 
 /* The next object of the two kinds, the caller's; NULL at the end, a torn last line being dropped.
- * INVALID, with file and line, for what is no JSON object with a kind; NO_MEMORY. */
+ * INVALID, with file and line, for what is no JSON object with a kind, or beyond these sizes;
+ * NO_MEMORY. */
 int32_t bm_record_scan_next(struct bm_record_scan *scan, json_t **object, struct bm_error *error);
 
 /* Whether a last line was dropped, once all objects came. */

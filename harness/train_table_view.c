@@ -1,4 +1,5 @@
 #include "field.h"
+#include "printable.h"
 #include "table.h"
 #include "train_table_parts.h"
 
@@ -331,11 +332,10 @@ __attribute__((format(printf, 4, 0))) static void print_line(const struct bm_tra
         return;
     }
     size_t length = strlen(line);
-    for (size_t i = 0; i < length; i++) {
-        int is_end = ends && i + 1 == length && line[i] == '\n';
-        if (((unsigned char)line[i] < 0x20 || line[i] == 0x7f) && !is_end) {
-            line[i] = ' ';
-        }
+    int is_ended = ends && length > 0 && line[length - 1] == '\n';
+    bm_printable(line, "");
+    if (is_ended) {
+        line[length - 1] = '\n';
     }
     if (view->format == BM_TABLE_BLOCKS) {
         line[length > 0 && line[length - 1] == '\n' ? length - 1 : length] = '\0';

@@ -245,6 +245,21 @@ has out 'plugin of avx2: loaded with --trust, now loaded with --trust'
 make inside.jsonl 'run["in_process"] = True'
 refused 'inside.jsonl: expected plugins measured in workers, found --in-process' base.jsonl inside.jsonl --force
 
+# What a terminal obeys: it gets none of it, in no table and no error.
+nasty='\x1b]0;x\x07 \x9b2J \u202e'
+make nasty.jsonl 'run["revision"] = "'"$nasty"'"
+for c in avx2: c["device_name"] = "'"$nasty"'"; c["label"] += "'"$nasty"'"; c["reason"] = "'"$nasty"'"; c["status"] = "error"
+avx2[0]["update"] = None'
+make kind.jsonl 'run["kind"] = "'"$nasty"'"'
+make status.jsonl 'avx2[0]["status"] = "'"$nasty"'"'
+for file in nasty kind status; do
+    for form in table markdown csv; do
+        "$BM_TEST_PROGRAM" compare base.jsonl $file.jsonl --force --format $form >out 2>err && fail "$file: expected a failure"
+        [ -s out ] || [ -s err ] || fail "$file, $form: nothing is said"
+        ! LC_ALL=C.UTF-8 grep -qP '[^\P{Cc}\n]|\x{202e}' out err || fail "$file, $form: $(cat -v out err)"
+    done
+done
+
 # ---- Files that are no such records ----
 # shellcheck disable=SC2016 # quoted as the message has it
 a_run='a record of `batchmark run`'

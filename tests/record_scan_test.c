@@ -164,6 +164,60 @@ static void test_long_lines(void) {
     }
 }
 
+/* A text, or a name, of as many letters. */
+static void check_text(const char *head, size_t letters, const char *tail, int is_good) {
+    static char text[2u << 20];
+    json_t *object = NULL;
+    size_t length = strlen(head);
+    memcpy(text, head, length);
+    memset(text + length, 'x', letters);
+    length += letters;
+    memcpy(text + length, tail, strlen(tail));
+    length += strlen(tail);
+    if (!is_good) {
+        check_refused(text, length, ":1: expected texts of at most 1048576 bytes, found a longer");
+        return;
+    }
+    write_file(text, length);
+    open_file();
+    TEST_CHECK_MSG(bm_record_scan_next(&scan, &object, &error) == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK(object != NULL);
+    json_decref(object);
+    bm_record_scan_close(&scan);
+}
+
+static void test_long_texts(void) {
+    for (int excess = 0; excess < 2; excess++) {
+        size_t letters = BM_RECORD_TEXT_MAX + (size_t)excess;
+        check_text("{\"kind\":\"cell\",\"name\":\"", letters, "\"}\n", !excess);
+        check_text("{\"kind\":\"run\",\"list\":[{\"a\":[\"", letters, "\"]}]}\n", !excess);
+        check_text("{\"kind\":\"run\",\"list\":[{\"", letters, "\":1}]}\n", !excess);
+    }
+}
+
+static void write_nested(size_t depth) {
+    static char text[8192];
+    size_t length = (size_t)sprintf(text, "{\"kind\":\"run\",\"name\":");
+    memset(text + length, '[', depth);
+    memset(text + length + depth, ']', depth);
+    (void)strcpy(text + length + 2 * depth, "}\n");
+    write_file(text, strlen(text));
+}
+
+/* So deep that whoever follows it might run out of stack. */
+static void test_depth(void) {
+    for (int is_good = 0; is_good < 2; is_good++) {
+        json_t *object = NULL;
+        write_nested(is_good ? 2000 : 2100);
+        open_file();
+        int32_t status = bm_record_scan_next(&scan, &object, &error);
+        TEST_CHECK((status == BM_STATUS_OK) == is_good && (object != NULL) == is_good);
+        json_decref(object);
+        bm_record_scan_close(&scan);
+    }
+    TEST_CONTAINS(error.text, "maximum parsing depth reached");
+}
+
 int main(void) {
     int fd = mkstemp(path);
     TEST_CHECK(fd >= 0);
@@ -176,6 +230,8 @@ int main(void) {
     test_refused();
     test_no_plain_file();
     test_long_lines();
+    test_long_texts();
+    test_depth();
     bm_record_scan_free(&scan);
     (void)unlink(path);
     return 0;

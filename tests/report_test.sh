@@ -37,6 +37,10 @@ def expect(condition, *what):
         fail(" ".join(str(part) for part in what))
 
 
+# Control characters that are none of ASCII, and those that turn the direction of a line.
+OBEYED = {chr(c) for c in (0x7f, *range(0x80, 0xa0), 0x61c, 0x200e, 0x200f, *range(0x202a, 0x202f), *range(0x2066, 0x206a))}
+
+
 def make_template(folder, **changed):
     os.makedirs(folder, exist_ok=True)
     for name, text in {**TEMPLATE, **{k.replace("__", "."): v for k, v in changed.items()}}.items():
@@ -58,6 +62,7 @@ def report(*words, code=0, says=None, template="template", limit=None, lines=1):
         expect(says in err, f"expected {says!r} on standard error of", *words, "\nfound", err)
         expect(err.count("\n") == lines, f"expected {lines} lines of", err)
     expect(all(c >= " " or c == "\n" for c in out + err), "a control character in", repr(out + err))
+    expect(not OBEYED & set(out + err), "what a terminal obeys in", repr(out + err))
     return out
 
 
@@ -196,7 +201,7 @@ expect("fast, 2 threads, batch 16: skipped: no time" in table and "unsteady" in 
 # ---- Texts ----
 
 NASTY = "<script>alert(1)</script>"
-TEXT = "a & b </script> \u2028\u2029 \x1b[31m \u00e9 \U0001f600"
+TEXT = "a & b </script> \u2028\u2029 \x1b[31m \u00e9 \U0001f600" + "".join(sorted(OBEYED))
 write("nasty.jsonl", [{**RUN, "id": "nasty", "machine": NASTY}, cell(NASTY, 1, [1.0] * 5, reason=TEXT),
                       cell("x", 1, status="error", reason=TEXT)])
 nasty = page("nasty.jsonl")
@@ -204,7 +209,8 @@ expect(not set("<>&\u2028\u2029\x1b") & set(data_text("page.html")), "markup in 
 expect(nasty["runs"][0]["machine"] == NASTY and nasty["cells"][0]["backend"] == NASTY and nasty["cells"][0]["reason"] == TEXT,
        nasty["cells"][0])
 expect(nasty["plugins"][0]["name"] == NASTY and nasty["cells"][0]["row"] == NASTY + ", 2 threads", nasty["plugins"])
-report("nasty.jsonl")  # no control character of it is printed
+for form in ("table", "markdown", "csv"):  # no control character of it is printed
+    report("nasty.jsonl", "--format", form)
 
 # Nothing says whose machine it was, and what is a path becomes the name of its file.
 write("paths.jsonl", [

@@ -5,6 +5,7 @@
 #include "gbench_format.h"
 #include "history_table.h"
 #include "output.h"
+#include "printable.h"
 #include "table.h"
 
 #include <stdlib.h>
@@ -243,14 +244,6 @@ static int32_t print_all(const struct bm_report *report,
     return status ? status : print_trends(report, number, stream, error);
 }
 
-/* No control character of a record reaches a terminal. */
-static void put_plain(const char *text, FILE *stream) {
-    for (; *text != '\0'; text++) {
-        int is_control = ((unsigned char)*text < 0x20 && *text != '\n') || *text == 0x7f;
-        (void)fputc(is_control ? ' ' : *text, stream);
-    }
-}
-
 int32_t bm_report_print(const struct bm_report *report,
                         const char *format,
                         FILE *stream,
@@ -267,7 +260,8 @@ int32_t bm_report_print(const struct bm_report *report,
         status = bm_fail(error, BM_STATUS_NO_MEMORY, "report: no memory");
     }
     if (status == BM_STATUS_OK) {
-        put_plain(text, stream);
+        bm_printable(text, "\n"); /* whatever the records hold */
+        (void)fputs(text, stream);
         if (fflush(stream) != 0 || ferror(stream)) {
             status = bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", what);
         }
