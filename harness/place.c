@@ -78,7 +78,7 @@ int bm_place_allocations(char *path, size_t capacity) {
     int known = bm_place_build_tree(path, capacity)
                     ? append(path, capacity, "libbatchmark_allocations.so")
                     : bm_place_installed_plugins(path, capacity) &&
-                          append(path, capacity, "../libbatchmark_allocations.so");
+                          append(path, capacity, "allocations/libbatchmark_allocations.so");
     return known && access(path, R_OK) == 0;
 }
 

@@ -24,8 +24,8 @@ int bm_place_installed_template(char *folder, size_t capacity);
 int bm_place_installed_report(char *folder, size_t capacity);
 int bm_place_prefix(char *folder, size_t capacity);
 
-/* The allocator that counts (plugins/conformance/allocations/), of the build tree or installed
- * beside the folder of the plugins; 0 if it is not there, as in a build with sanitizers. */
+/* The allocator that counts (plugins/conformance/allocations/), of the build tree or installed; 0
+ * if it is not there, as in a build with sanitizers. */
 int bm_place_allocations(char *path, size_t capacity);
 
 /* The plugin that makes another one slower (plugins/delay/), of the build tree or installed; 0 if

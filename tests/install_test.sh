@@ -19,14 +19,17 @@ author=$BM_TEST_SOURCE_DIR/tests/support/outside
 cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/first" >"$work/log" || fail "$(tail -n 3 "$work/log")"
 mv "$work/first" "$work/prefix"
 for file in bin/batchmark include/batchmark/plugin.h include/batchmark/kit.h lib/libbatchmark_kit.a \
-    lib/libbatchmark_allocations.so lib/batchmark/bm_null.so lib/batchmark/delay/bm_delay.so \
+    lib/batchmark/allocations/libbatchmark_allocations.so lib/batchmark/bm_null.so lib/batchmark/delay/bm_delay.so \
     lib/cmake/batchmark/BatchmarkPlugin.cmake share/batchmark/presets/run/lecture.ini \
     share/batchmark/report/page.html share/batchmark/report/chart.min.js share/man/man1/batchmark.1 \
     share/bash-completion/completions/batchmark share/zsh/vendor-completions/_batchmark; do
     [ -e "$work/prefix/$file" ] || fail "$file is not installed"
 done
-extra=$(find "$work/prefix/lib/batchmark" -mindepth 1 -not -name 'bm_*.so' -not -name delay)
-[ -z "$extra" ] || fail "in the folder of the plugins: $extra"
+extra=$(find "$work/prefix/lib/batchmark" -mindepth 1 -not -name 'bm_*.so' -printf '%P ' | tr ' ' '\n' | sort | xargs)
+[ "$extra" = "allocations allocations/libbatchmark_allocations.so delay" ] ||
+    fail "in the folder of the plugins: expected the folders allocations and delay, found $extra"
+extra=$(find "$work/prefix/lib" -mindepth 1 -maxdepth 1 -name '*.so*')
+[ -z "$extra" ] || fail "among the system's libraries: $extra"
 # By its name valgrind knows what to count, in a stripped program too.
 nm -D --defined-only "$work/prefix/bin/batchmark" >"$work/log"
 grep -q ' bm_counted_updates$' "$work/log" || fail "the program does not export bm_counted_updates"
