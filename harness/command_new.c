@@ -133,10 +133,8 @@ static int32_t find_prefix(const char *asked, struct plan *plan, struct bm_error
 }
 
 static int32_t find_template(struct plan *plan, struct bm_error *error) {
-    char place[PATH_MAX];
-    if (bm_place_build_tree(place, sizeof place)) {
-        (void)snprintf(plan->template, sizeof plan->template, "%s", BM_SOURCE_TEMPLATE_DIR);
-    } else if (!bm_place_installed_template(plan->template, sizeof plan->template)) {
+    if (!bm_place_source(plan->template, sizeof plan->template, "plugins/template") &&
+        !bm_place_installed_template(plan->template, sizeof plan->template)) {
         plan->template[0] = '\0';
     }
     return access(plan->template, R_OK | X_OK) == 0

@@ -50,6 +50,30 @@ int bm_place_build_tree(char *folder, size_t capacity) {
     return has_cache(folder);
 }
 
+/* The value of a line KEY=VALUE of the cache, in place of the folder that holds it. */
+static int read_cache(char *folder, size_t capacity, const char *key) {
+    char line[4096];
+    int length = snprintf(line, sizeof line, "%s/CMakeCache.txt", folder);
+    FILE *cache = length > 0 && (size_t)length < sizeof line ? fopen(line, "re") : NULL;
+    if (cache == NULL) {
+        return 0;
+    }
+    int found = 0;
+    while (!found && fgets(line, sizeof line, cache) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        found = strncmp(line, key, strlen(key)) == 0;
+    }
+    (void)fclose(cache);
+    length = found ? snprintf(folder, capacity, "%s", line + strlen(key)) : 0;
+    return length > 0 && (size_t)length < capacity;
+}
+
+int bm_place_source(char *folder, size_t capacity, const char *tail) {
+    return bm_place_build_tree(folder, capacity) &&
+           read_cache(folder, capacity, "CMAKE_HOME_DIRECTORY:INTERNAL=") &&
+           append(folder, capacity, tail);
+}
+
 int bm_place_installed_plugins(char *folder, size_t capacity) {
     return bm_place_program(folder, capacity) && append(folder, capacity, BM_PLUGINS_FROM_PROGRAM);
 }

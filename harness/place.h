@@ -14,6 +14,10 @@ int bm_place_program(char *folder, size_t capacity);
  * it runs from elsewhere. */
 int bm_place_build_tree(char *folder, size_t capacity);
 
+/* A folder of the sources (`tail`, from their top) that the build tree was made from, as its cache
+ * names them: no path of them is in the program. 0 if it runs from elsewhere. */
+int bm_place_source(char *folder, size_t capacity, const char *tail);
+
 /* The installed plugins', presets', data's, template's and report's folders, and the prefix: those
  * beside the program, as CMake installs them; data comes only with a bundle. 0 if the program's
  * folder is not known. */

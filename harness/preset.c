@@ -19,7 +19,8 @@ int32_t
 bm_preset_find(const char *command_and_name, char *path, size_t capacity, struct bm_error *error) {
     const char *chosen = getenv("BATCHMARK_PRESETS");
     char place[BM_PATH_SIZE] = "";
-    const char *built = bm_place_build_tree(place, sizeof place) ? BM_SOURCE_PRESET_DIR : NULL;
+    char source[BM_PATH_SIZE];
+    const char *built = bm_place_source(source, sizeof source, "harness/presets") ? source : NULL;
     const char *installed =
         bm_place_installed_presets(place, sizeof place) ? place : "the install folder";
     if (command_and_name[strspn(command_and_name, "abcdefghijklmnopqrstuvwxyz0123456789_-/")] !=

@@ -70,7 +70,9 @@ static int has_page(const char *folder) {
 static int32_t find_folder(char *folder, size_t capacity, struct bm_error *error) {
     const char *chosen = getenv("BATCHMARK_REPORT");
     char place[BM_PATH_SIZE] = "";
-    const char *built = bm_place_build_tree(place, sizeof place) ? BM_SOURCE_REPORT_DIR : NULL;
+    char source[BM_PATH_SIZE];
+    const char *built =
+        bm_place_source(source, sizeof source, "harness/report/page") ? source : NULL;
     const char *installed =
         bm_place_installed_report(place, sizeof place) ? place : "the install folder";
     const char *const folders[] = {chosen, chosen == NULL ? built : NULL,
