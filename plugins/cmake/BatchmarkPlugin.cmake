@@ -15,7 +15,6 @@ function(batchmark_add_plugin name)
     if(BM_PLUGIN_OUTPUT_DIR)
         set_target_properties(bm_plugin_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${BM_PLUGIN_OUTPUT_DIR})
         target_link_libraries(bm_plugin_${name} PRIVATE bm_flags)
-        set_property(GLOBAL APPEND PROPERTY BM_PLUGINS ${name}) # what the tests of every backend run on
-        install(TARGETS bm_plugin_${name} LIBRARY DESTINATION ${BM_PLUGIN_INSTALL_DIR})
+        set_property(GLOBAL APPEND PROPERTY BM_PLUGINS ${name}) # what is installed, and what the tests run on
     endif()
 endfunction()
