@@ -22,7 +22,8 @@ for script in "$ci"/* "$BM_TEST_SOURCE_DIR/.ci/run"; do
 done
 
 for call in packages "packages nothing" "lint nothing" "sanitize nothing" "fuzz nothing" "fuzz --seconds no" \
-    clean-room "clean-room --nothing" "bundle --nothing" "gpu-host --time-limit soon" "gate --nothing"; do
+    clean-room "clean-room --nothing" "bundle --nothing" "package --nothing" "package --output" "gpu-host --time-limit soon" \
+    "gate --nothing"; do
     read -r -a words <<<"$call"
     status=0
     "$ci/${words[0]}" "${words[@]:1}" >out 2>err || status=$?
