@@ -24,12 +24,12 @@ inside() {
 inside batchmark list
 grep -qF 'scalar:0' "$out" || fail "list shows no scalar: $(cat "$out")"
 grep -qF '/usr/bin/../share/batchmark/presets/run/quick.ini' "$out" || fail "list shows no presets: $(cat "$out")"
-inside batchmark run --preset quick --backend scalar,null --batch 1 --cell-time 20ms --epoch-time 1ms --roofline none \
-    --dataset synthetic -o $home/run.jsonl
+inside batchmark run --preset quick --backend scalar,null --batch 1 --threads 1 --cell-time 20ms \
+    --epoch-time 1ms --roofline none --dataset synthetic -o $home/run.jsonl
 [ "$(grep -c '"status":"ok"' "$tree$home/run.jsonl")" -eq 2 ] || fail "run: $(cat "$out")"
 inside batchmark report $home/run.jsonl -o $home/page.html
 [ "$(stat -c %s "$tree$home/page.html")" -gt 200000 ] || fail "the page lacks Chart.js"
-inside batchmark check --filter 'property.no-allocation' /usr/lib/batchmark/bm_scalar.so
+inside batchmark check --filter 'property.no-allocation' --threads 1 --hang-time 5m /usr/lib/batchmark/bm_scalar.so
 grep -qF 'holds: 0 allocations' "$out" || fail "the allocator that counts was not found: $(cat "$out")"
 gzip -dc "$tree/usr/share/man/man1/batchmark.1.gz" >"$out" || fail "the manual page is not there"
 grep -q '^\.TH BATCHMARK 1' "$out" || fail "the manual page: $(head -n 1 "$out")"
