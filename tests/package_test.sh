@@ -100,7 +100,8 @@ mkdir home
 "${clean[@]}" "$top/bin/batchmark" list >list.txt 2>err.txt || fail "list: $(cat err.txt)"
 grep -qF "$top/bin/../share/batchmark/presets" list.txt || fail "list does not show the archive's presets: $(cat list.txt)"
 "${clean[@]}" "$top/bin/batchmark" run --preset quick --backend scalar,null --batch 1 --threads 1 --cell-time 20ms \
-    --epoch-time 1ms --roofline none --dataset synthetic -o run.jsonl >run.txt 2>err.txt || fail "run: $(cat err.txt)"
+    --time-limit 20m --hang-time 5m --epoch-time 1ms --roofline none --dataset synthetic -o run.jsonl >run.txt 2>err.txt ||
+    fail "run: $(cat err.txt)"
 [ "$(grep -c '"status":"ok"' run.jsonl)" -eq 2 ] || fail "run: $(cat run.txt)"
 [ $debian = yes ] || skip "the archive is well; no dpkg-deb, dpkg-shlibdeps or file for the Debian packages"
 

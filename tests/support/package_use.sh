@@ -24,8 +24,8 @@ inside() {
 inside batchmark list
 grep -qF 'scalar:0' "$out" || fail "list shows no scalar: $(cat "$out")"
 grep -qF '/usr/bin/../share/batchmark/presets/run/quick.ini' "$out" || fail "list shows no presets: $(cat "$out")"
-inside batchmark run --preset quick --backend scalar,null --batch 1 --threads 1 --cell-time 20ms \
-    --epoch-time 1ms --roofline none --dataset synthetic -o $home/run.jsonl
+inside batchmark run --preset quick --backend scalar,null --batch 1 --threads 1 --cell-time 20ms --time-limit 20m \
+    --hang-time 5m --epoch-time 1ms --roofline none --dataset synthetic -o $home/run.jsonl
 [ "$(grep -c '"status":"ok"' "$tree$home/run.jsonl")" -eq 2 ] || fail "run: $(cat "$out")"
 inside batchmark report $home/run.jsonl -o $home/page.html
 [ "$(stat -c %s "$tree$home/page.html")" -gt 200000 ] || fail "the page lacks Chart.js"
