@@ -321,7 +321,6 @@ int32_t bm_expected_map(int fd, struct bm_expected *expected, struct bm_error *e
         return status;
     }
     expected->param_count = header->param_count;
-    expected->statistics_count = header->statistics_count;
     expected->entry_count = (uint32_t)header->entry_count;
     for (uint32_t i = 0; i < expected->entry_count; i++) {
         view_entry(header, i, &expected->entry[i]);

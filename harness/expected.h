@@ -38,7 +38,6 @@ struct bm_expected_entry {
 
 struct bm_expected {
     uint64_t param_count;
-    uint64_t statistics_count;
     uint32_t entry_count;
     struct bm_expected_entry entry[BM_EXPECTED_MAX];
     void *mapped;

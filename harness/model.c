@@ -103,21 +103,13 @@ static uint64_t fan_in_of(const struct bm_model *model, uint32_t layer) {
     return 0;
 }
 
-static int32_t has_kind(const struct bm_model *model, uint32_t kind) {
+int32_t bm_model_has_batchnorm(const struct bm_model *model) {
     for (uint32_t i = 0; i < model->layer_count; i++) {
-        if (model->layers[i].kind == kind) {
+        if (model->layers[i].kind == BM_LAYER_BATCHNORM) {
             return 1;
         }
     }
     return 0;
-}
-
-int32_t bm_model_has_batchnorm(const struct bm_model *model) {
-    return has_kind(model, BM_LAYER_BATCHNORM);
-}
-
-int32_t bm_model_has_dropout(const struct bm_model *model) {
-    return has_kind(model, BM_LAYER_DROPOUT);
 }
 
 /* The two tensors of a layer, without offsets; returns 0 for a layer that has none. */
@@ -185,14 +177,6 @@ uint64_t bm_model_statistics_count(const struct bm_model *model) {
 static double forward_flops_of(const struct bm_model *model, uint32_t layer) {
     uint64_t fan_in = fan_in_of(model, layer);
     return 2 * (double)fan_in * (double)shape_size(model->output[layer]);
-}
-
-double bm_model_forward_flops(const struct bm_model *model) {
-    double flops = 0;
-    for (uint32_t layer = 0; layer < model->layer_count; layer++) {
-        flops += forward_flops_of(model, layer);
-    }
-    return flops;
 }
 
 double bm_model_gradient_flops(const struct bm_model *model) {

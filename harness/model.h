@@ -76,10 +76,9 @@ uint64_t bm_model_statistics_count(const struct bm_model *model);
 uint32_t
 bm_model_tensors(const struct bm_model *model, struct bm_tensor *tensors, uint32_t capacity);
 
-/* Multiplications and additions of one image's forward pass and of its gradient (forward included;
- * no gradient with respect to the images): dense and convolution layers only, 2 per multiply-add
- * (mlp on 28x28: 1 337 344 and 3 209 216). */
-double bm_model_forward_flops(const struct bm_model *model);
+/* Multiplications and additions of one image's gradient (forward pass included; no gradient with
+ * respect to the images): dense and convolution layers only, 2 per multiply-add (mlp on 28x28:
+ * 3 209 216). */
 double bm_model_gradient_flops(const struct bm_model *model);
 
 /* Bytes that any update must move at least, of parameters and of `slot_count` arrays of optimizer
@@ -99,7 +98,6 @@ double bm_model_working_bytes(const struct bm_model *model, uint32_t slot_count)
 double bm_model_memory_bytes(const struct bm_model *model, uint32_t slot_count, uint64_t images);
 
 int32_t bm_model_has_batchnorm(const struct bm_model *model);
-int32_t bm_model_has_dropout(const struct bm_model *model);
 
 /* The start: weights uniform in +-sqrt(6 / fan_in), biases and shifts 0, gains 1 (design section
  * 5), from Philox(seed); the same bits on every machine. `values` is [param_count]. */

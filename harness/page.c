@@ -66,7 +66,6 @@ static void note_and_die(int number, siginfo_t *info, void *context) {
     uintptr_t address = (uintptr_t)info->si_addr;
     uintptr_t stack = stack_pointer(context);
     uintptr_t distance = address > stack ? address - stack : stack - address;
-    caught_page->address = address;
     caught_page->stack_overflow =
         (number == SIGSEGV || number == SIGBUS) && stack != 0 && distance < STACK_REACH;
     caught_page->signal = (uint32_t)number;

@@ -40,8 +40,6 @@ struct bm_page {
     volatile uint32_t phase;  /* enum bm_phase */
     volatile uint32_t signal; /* that killed the worker, 0 if none was caught */
     volatile uint32_t stack_overflow;
-    volatile uint32_t reserved;
-    volatile uint64_t address; /* the fault's */
 };
 
 /* "gradient", "create", ...; "an unknown phase" for a number that a broken worker left there. */

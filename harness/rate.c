@@ -63,7 +63,7 @@ static const struct count_field count_fields[] = {
     {"updates", offsetof(struct bm_rate_plan, updates), 0},
 };
 
-enum range { ABOVE_ZERO, ZERO_OR_MORE, ABOVE_ZERO_TO_ONE, ZERO_TO_BELOW_ONE };
+enum range { ABOVE_ZERO, ZERO_OR_MORE, ABOVE_ZERO_TO_ONE };
 
 struct real_field {
     const char *name;
@@ -79,11 +79,6 @@ static const struct real_field plan_reals[] = {
     {"end_rate", offsetof(struct bm_rate_plan, end_rate), ZERO_OR_MORE},
 };
 
-static const struct real_field override_reals[] = {
-    {"momentum", offsetof(struct bm_rate_overrides, momentum), ZERO_TO_BELOW_ONE},
-    {"decay", offsetof(struct bm_rate_overrides, decay), ZERO_OR_MORE},
-};
-
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 static uint64_t count_of(const struct bm_rate_plan *plan, const struct count_field *field) {
@@ -92,9 +87,9 @@ static uint64_t count_of(const struct bm_rate_plan *plan, const struct count_fie
     return value;
 }
 
-static double real_of(const void *owner, const struct real_field *field) {
+static double real_of(const struct bm_rate_plan *plan, const struct real_field *field) {
     double value = 0;
-    memcpy(&value, (const char *)owner + field->offset, sizeof value);
+    memcpy(&value, (const char *)plan + field->offset, sizeof value);
     return value;
 }
 
@@ -107,13 +102,11 @@ static int32_t check_count(const char *name, uint64_t value, uint64_t low, struc
                    value);
 }
 
-static int32_t
-check_real(const struct real_field *field, double value, const char *of, struct bm_error *error) {
+static int32_t check_real(const struct real_field *field, double value, struct bm_error *error) {
     static const char *const words[] = {
         [ABOVE_ZERO] = "above 0",
         [ZERO_OR_MORE] = "of 0 or more",
         [ABOVE_ZERO_TO_ONE] = "above 0, at most 1",
-        [ZERO_TO_BELOW_ONE] = "of 0 or more, below 1",
     };
     int32_t inside = isfinite(value) && value >= 0;
     switch (field->range) {
@@ -123,14 +116,11 @@ check_real(const struct real_field *field, double value, const char *of, struct 
     case ABOVE_ZERO_TO_ONE:
         inside = inside && value > 0 && value <= 1;
         break;
-    case ZERO_TO_BELOW_ONE:
-        inside = inside && value < 1;
-        break;
     case ZERO_OR_MORE:
         break;
     }
     return inside ? BM_STATUS_OK
-                  : bm_fail(error, BM_STATUS_INVALID, "%s: expected %s %s, found %g", of,
+                  : bm_fail(error, BM_STATUS_INVALID, "rate plan: expected %s %s, found %g",
                             field->name, words[field->range], value);
 }
 
@@ -143,7 +133,7 @@ static int32_t check_fields(const struct bm_rate_plan *plan, struct bm_error *er
         status = check_count(field->name, count_of(plan, field), field->low, error);
     }
     for (size_t i = 0; i < COUNT_OF(plan_reals) && status == BM_STATUS_OK; i++) {
-        status = check_real(&plan_reals[i], real_of(plan, &plan_reals[i]), "rate plan", error);
+        status = check_real(&plan_reals[i], real_of(plan, &plan_reals[i]), error);
     }
     return status;
 }
@@ -197,17 +187,6 @@ int32_t bm_rate_plan_check(const struct bm_rate_plan *plan, struct bm_error *err
     }
     int32_t status = check_fields(plan, error);
     return status == BM_STATUS_OK ? check_together(plan, error) : status;
-}
-
-int32_t bm_rate_overrides_check(const struct bm_rate_overrides *overrides, struct bm_error *error) {
-    int32_t status = BM_STATUS_OK;
-    for (size_t i = 0; i < COUNT_OF(override_reals) && status == BM_STATUS_OK; i++) {
-        double value = real_of(overrides, &override_reals[i]);
-        if (!isnan(value)) {
-            status = check_real(&override_reals[i], value, "overrides", error);
-        }
-    }
-    return status;
 }
 
 /* ---- Rates ---- */
@@ -289,13 +268,11 @@ struct bm_hyper bm_rate_hyper(const struct bm_rate_plan *plan,
 /* ---- JSON ---- */
 
 /* NULL, with the object given back, if a member could not be added. */
-static json_t *
-add_reals(json_t *object, const void *owner, const struct real_field *fields, size_t count) {
+static json_t *add_reals(json_t *object, const struct bm_rate_plan *plan) {
     int failed = object == NULL;
-    for (size_t i = 0; i < count && !failed; i++) {
-        double value = real_of(owner, &fields[i]);
-        failed = json_object_set_new(object, fields[i].name,
-                                     isnan(value) ? json_null() : json_real(value));
+    for (size_t i = 0; i < COUNT_OF(plan_reals) && !failed; i++) {
+        failed = json_object_set_new(object, plan_reals[i].name,
+                                     json_real(real_of(plan, &plan_reals[i])));
     }
     if (failed) {
         json_decref(object);
@@ -312,13 +289,7 @@ json_t *bm_rate_plan_json(const struct bm_rate_plan *plan) {
         "momentum_form", bm_rate_form_names[plan->momentum_form], "batch", (json_int_t)plan->batch,
         "base_batch", (json_int_t)plan->base_batch, "updates_per_epoch",
         (json_int_t)plan->updates_per_epoch, "updates", (json_int_t)plan->updates);
-    return add_reals(object, plan, plan_reals, COUNT_OF(plan_reals));
-}
-
-json_t *bm_rate_overrides_json(const struct bm_rate_overrides *overrides) {
-    struct bm_error error;
-    BM_ASSERT(bm_rate_overrides_check(overrides, &error) == BM_STATUS_OK);
-    return add_reals(json_object(), overrides, override_reals, COUNT_OF(override_reals));
+    return add_reals(object, plan);
 }
 
 static const char *type_of(const json_t *value) {
@@ -343,12 +314,9 @@ static const char *type_of(const json_t *value) {
     }
 }
 
-static int32_t fail_type(struct bm_error *error,
-                         const char *of,
-                         const char *name,
-                         const char *expected,
-                         const json_t *found) {
-    return bm_fail(error, BM_STATUS_INVALID, "%s: expected \"%s\" to be %s, found %s", of, name,
+static int32_t
+fail_type(struct bm_error *error, const char *name, const char *expected, const json_t *found) {
+    return bm_fail(error, BM_STATUS_INVALID, "rate plan: expected \"%s\" to be %s, found %s", name,
                    expected, type_of(found));
 }
 
@@ -367,7 +335,7 @@ static int32_t read_name(const json_t *object,
                          struct bm_error *error) {
     const json_t *value = json_object_get(object, member);
     if (!json_is_string(value)) {
-        return fail_type(error, "rate plan", member, "a text", value);
+        return fail_type(error, member, "a text", value);
     }
     int32_t found = find_name(names, json_string_value(value));
     if (found < 0) {
@@ -387,7 +355,7 @@ static int32_t read_count(const json_t *object,
                           struct bm_error *error) {
     const json_t *value = json_object_get(object, field->name);
     if (!json_is_integer(value)) {
-        return fail_type(error, "rate plan", field->name, "an integer", value);
+        return fail_type(error, field->name, "an integer", value);
     }
     if (json_integer_value(value) < 0) {
         return bm_fail(error, BM_STATUS_INVALID,
@@ -400,41 +368,25 @@ static int32_t read_count(const json_t *object,
     return BM_STATUS_OK;
 }
 
-/* null is NaN where the owner may have one. */
-static int32_t read_reals(const json_t *object,
-                          void *owner,
-                          const struct real_field *fields,
-                          size_t count,
-                          const char *of,
-                          int32_t may_be_null,
-                          struct bm_error *error) {
-    for (size_t i = 0; i < count; i++) {
-        const json_t *value = json_object_get(object, fields[i].name);
-        double number = (double)NAN;
-        if (json_is_number(value)) {
-            number = json_number_value(value);
-        } else if (!may_be_null || !json_is_null(value)) {
-            return fail_type(error, of, fields[i].name,
-                             may_be_null ? "a number or null" : "a number", value);
+static int32_t read_reals(const json_t *object, struct bm_rate_plan *plan, struct bm_error *error) {
+    for (size_t i = 0; i < COUNT_OF(plan_reals); i++) {
+        const json_t *value = json_object_get(object, plan_reals[i].name);
+        if (!json_is_number(value)) {
+            return fail_type(error, plan_reals[i].name, "a number", value);
         }
-        memcpy((char *)owner + fields[i].offset, &number, sizeof number);
+        double number = json_number_value(value);
+        memcpy((char *)plan + plan_reals[i].offset, &number, sizeof number);
     }
     return BM_STATUS_OK;
 }
 
-static int32_t check_object(const json_t *object, const char *of, struct bm_error *error) {
-    return json_is_object(object)
-               ? BM_STATUS_OK
-               : bm_fail(error, BM_STATUS_INVALID, "%s: expected an object, found %s", of,
-                         type_of(object));
-}
-
 int32_t bm_rate_plan_read(const json_t *object, struct bm_rate_plan *plan, struct bm_error *error) {
     memset(plan, 0, sizeof *plan);
-    int32_t status = check_object(object, "rate plan", error);
-    if (status == BM_STATUS_OK) {
-        status = read_name(object, "schedule", bm_rate_schedule_names, &plan->schedule, error);
+    if (!json_is_object(object)) {
+        return bm_fail(error, BM_STATUS_INVALID, "rate plan: expected an object, found %s",
+                       type_of(object));
     }
+    int32_t status = read_name(object, "schedule", bm_rate_schedule_names, &plan->schedule, error);
     if (status == BM_STATUS_OK) {
         status =
             read_name(object, "momentum_form", bm_rate_form_names, &plan->momentum_form, error);
@@ -443,19 +395,7 @@ int32_t bm_rate_plan_read(const json_t *object, struct bm_rate_plan *plan, struc
         status = read_count(object, &count_fields[i], plan, error);
     }
     if (status == BM_STATUS_OK) {
-        status = read_reals(object, plan, plan_reals, COUNT_OF(plan_reals), "rate plan", 0, error);
+        status = read_reals(object, plan, error);
     }
     return status == BM_STATUS_OK ? bm_rate_plan_check(plan, error) : status;
-}
-
-int32_t bm_rate_overrides_read(const json_t *object,
-                               struct bm_rate_overrides *overrides,
-                               struct bm_error *error) {
-    memset(overrides, 0, sizeof *overrides);
-    int32_t status = check_object(object, "overrides", error);
-    if (status == BM_STATUS_OK) {
-        status = read_reals(object, overrides, override_reals, COUNT_OF(override_reals),
-                            "overrides", 1, error);
-    }
-    return status == BM_STATUS_OK ? bm_rate_overrides_check(overrides, error) : status;
 }

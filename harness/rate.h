@@ -103,9 +103,6 @@ struct bm_rate_overrides {
     double decay;    /* 0 or more */
 };
 
-/* INVALID, naming the field, if one is neither NaN nor in its range. */
-int32_t bm_rate_overrides_check(const struct bm_rate_overrides *overrides, struct bm_error *error);
-
 /* What a plugin is given for that update: bm_optimizer_defaults with the plan's rate, the overrides
  * (NULL: none) and, where the rule has a form, its momentum. */
 struct bm_hyper bm_rate_hyper(const struct bm_rate_plan *plan,
@@ -113,16 +110,12 @@ struct bm_hyper bm_rate_hyper(const struct bm_rate_plan *plan,
                               uint64_t update,
                               const struct bm_rate_overrides *overrides);
 
-/* As JSON objects, the caller's; NULL if there is no memory. Numbers come back with the same bits.
+/* As a JSON object, the caller's; NULL if there is no memory. Numbers come back with the same bits.
  */
 json_t *bm_rate_plan_json(const struct bm_rate_plan *plan);
-json_t *bm_rate_overrides_json(const struct bm_rate_overrides *overrides);
 
 /* Back from JSON: every member is needed and has its type, and the result passes its check; members
  * that are not known are left alone. INVALID names the member. */
 int32_t bm_rate_plan_read(const json_t *object, struct bm_rate_plan *plan, struct bm_error *error);
-int32_t bm_rate_overrides_read(const json_t *object,
-                               struct bm_rate_overrides *overrides,
-                               struct bm_error *error);
 
 #endif

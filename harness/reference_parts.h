@@ -142,7 +142,6 @@ struct bm_pass {
 };
 
 #define BM_REFERENCE_BLOCKS 3u /* blocks behind the product's own scratch */
-#define BM_REFERENCE_ORDERS 2u /* orders of a float32 sum, in a block behind those */
 
 #define BM_BRANCH_OFF 0u
 #define BM_BRANCH_ON 1u

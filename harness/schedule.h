@@ -11,7 +11,6 @@ struct bm_schedule {
     struct bm_row *rows; /* every worker there is, for the check that all but one sleep */
     uint32_t row_count;
     double deadline_s; /* monotonic */
-    double cell_time_s;
     double epoch_time_s;
     double hang_time_s;
     uint64_t seed;

@@ -141,27 +141,6 @@ uint64_t bm_stats_thin(double *samples, uint64_t count, uint64_t keep) {
     return keep;
 }
 
-uint64_t
-bm_stats_thin_rounds(double *samples, uint64_t *round_counts, uint32_t rounds, uint64_t keep) {
-    BM_ASSERT(keep > 0);
-    const double *round_samples = samples;
-    uint64_t left = 0;
-    uint64_t stretch = 0;
-    for (uint32_t round = 0; round < rounds; round++) {
-        uint64_t count = round_counts[round];
-        uint64_t share = keep / rounds;
-        if (rounds > keep && stretch_middle(stretch, rounds, keep) == round) {
-            share = 1;
-            stretch++;
-        }
-        memmove(samples + left, round_samples, count * sizeof *samples);
-        round_counts[round] = share == 0 ? 0 : bm_stats_thin(samples + left, count, share);
-        left += round_counts[round];
-        round_samples += count;
-    }
-    return left;
-}
-
 int32_t bm_stats_ratio(const double *a_round_medians,
                        const double *b_round_medians,
                        uint32_t rounds,

@@ -73,13 +73,6 @@ bm_stats_known(const double *round_medians, uint32_t rounds, double tolerance, d
  * `keep` equal stretches. Returns how many are left. */
 uint64_t bm_stats_thin(double *samples, uint64_t count, uint64_t keep);
 
-/* Thins a whole series to at most `keep` samples in all, in place, the same number for each round
- * that has them; round_counts are updated. With more rounds than `keep`, evenly chosen ones keep
- * one sample and the others none. Returns how many are left. Call it once, on a copy, when a series
- * is stored: thinning what was thinned before is no longer even over time. */
-uint64_t
-bm_stats_thin_rounds(double *samples, uint64_t *round_counts, uint32_t rounds, uint64_t keep);
-
 /* The ratio a / b of two series that took turns: median over rounds of a[r] / b[r], with its
  * interval. Returns 1 when the two are told apart: at least BM_STATS_ROUNDS_MIN rounds, and the
  * interval does not hold 1. 0 is a tie. `scratch` is [2 rounds]. */

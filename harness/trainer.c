@@ -96,7 +96,6 @@ static int32_t walk(struct bm_trainer *trainer,
 static void note_before(struct bm_trainer *trainer) {
     struct bm_error ignored; /* what cannot be kept is only missed where something goes wrong */
     trainer->before.epoch = trainer->epoch;
-    trainer->seconds_before = trainer->seconds;
     trainer->has_before =
         bm_checkpoint_take(trainer->bench, &trainer->before, &ignored) == BM_STATUS_OK;
 }

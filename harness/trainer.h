@@ -21,7 +21,6 @@ struct bm_trainer {
     double seconds;              /* in training, since the start */
     struct bm_checkpoint before; /* the last stretch; its details are not used */
     uint32_t has_before;         /* 0: the plugin cannot read or write its state */
-    double seconds_before;
 };
 
 /* What came of a stretch. */

@@ -52,11 +52,6 @@ static const struct rates *rates_of(uint32_t optimizer) {
     return &table[optimizer];
 }
 
-void bm_tuning_range(uint32_t optimizer, double *low, double *high) {
-    *low = rates_of(optimizer)->low;
-    *high = *low * RANGE;
-}
-
 double bm_tuning_default_rate(uint32_t optimizer) {
     return rates_of(optimizer)->usual;
 }

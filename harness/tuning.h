@@ -9,17 +9,15 @@
 
 #include <stdint.h>
 
-/* Rates of a rule (BM_OPTIMIZER_*) that are tried: from *low to *high = 1000 *low. */
-void bm_tuning_range(uint32_t optimizer, double *low, double *high);
-
-/* Rate of a rule where nothing is tuned: a good one for the 784-512-512-10 network on MNIST-like
- * data at batch BM_RATE_BASE_BATCH (100). */
+/* Rate of a rule (BM_OPTIMIZER_*) where nothing is tuned: a good one for the 784-512-512-10 network
+ * on MNIST-like data at batch BM_RATE_BASE_BATCH (100). */
 double bm_tuning_default_rate(uint32_t optimizer);
 
-/* Rate of trial 0 .. trial_count - 1: low (high / low)^x, x the van der Corput sequence of base 2
- * from its element 1 on: 1/2, 1/4, 3/4, 1/8, 5/8, ... (van der Corput 1935; Niederreiter, "Random
- * number generation and quasi-Monte Carlo methods", SIAM 1992, definition 3.2). More trials only
- * add: the first n of any number are the same n, and 2^k - 1 of them divide the range evenly. */
+/* Rate of trial 0 .. trial_count - 1: low 1000^x, low being the rule's and x the van der Corput
+ * sequence of base 2 from its element 1 on: 1/2, 1/4, 3/4, 1/8, 5/8, ... (van der Corput 1935;
+ * Niederreiter, "Random number generation and quasi-Monte Carlo methods", SIAM 1992,
+ * definition 3.2). More trials only add: the first n of any number are the same n, and 2^k - 1 of
+ * them divide the range evenly. */
 double bm_tuning_rate(uint32_t optimizer, uint32_t trial, uint32_t trial_count);
 
 /* Index of the best of scores[0 .. count), usually validation accuracies: the highest; of equals

@@ -328,19 +328,6 @@ static void test_refusals_of_schedules(void) {
     check_refused(&plan, "schedule linear: expected a finite rate above 0 at batch 1, found 0");
 }
 
-static void test_override_refusals(void) {
-    struct bm_error error = {0};
-    TEST_CHECK(bm_rate_overrides_check(&(struct bm_rate_overrides){(double)NAN, (double)NAN},
-                                       &error) == BM_STATUS_OK);
-    TEST_CHECK(bm_rate_overrides_check(&(struct bm_rate_overrides){0, 3}, &error) == BM_STATUS_OK);
-    TEST_CHECK(bm_rate_overrides_check(&(struct bm_rate_overrides){1, 0}, &error) ==
-               BM_STATUS_INVALID);
-    TEST_CHECK_STR(error.text, "overrides: expected momentum of 0 or more, below 1, found 1");
-    TEST_CHECK(bm_rate_overrides_check(&(struct bm_rate_overrides){0, -1}, &error) ==
-               BM_STATUS_INVALID);
-    TEST_CHECK_STR(error.text, "overrides: expected decay of 0 or more, found -1");
-}
-
 /* ---- JSON ---- */
 
 /* As over the pipe: written, parsed, read. */
@@ -437,52 +424,13 @@ static void test_damaged_plans(void) {
 
 static void test_not_an_object(void) {
     struct bm_rate_plan plan;
-    struct bm_rate_overrides overrides;
     struct bm_error error = {0};
     json_t *list = json_array();
     TEST_CHECK(bm_rate_plan_read(NULL, &plan, &error) == BM_STATUS_INVALID);
     TEST_CHECK_STR(error.text, "rate plan: expected an object, found nothing");
     TEST_CHECK(bm_rate_plan_read(list, &plan, &error) == BM_STATUS_INVALID);
     TEST_CHECK_STR(error.text, "rate plan: expected an object, found an array");
-    TEST_CHECK(bm_rate_overrides_read(list, &overrides, &error) == BM_STATUS_INVALID);
-    TEST_CHECK_STR(error.text, "overrides: expected an object, found an array");
     json_decref(list);
-}
-
-static void test_overrides_come_back(void) {
-    const struct bm_rate_overrides all[] = {
-        {(double)NAN, (double)NAN}, {0.1 + 0x1p-56, (double)NAN}, {(double)NAN, 1e-4}, {0, 0}};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        struct bm_rate_overrides back = {7, 7};
-        struct bm_error error;
-        json_t *object = through_text(bm_rate_overrides_json(&all[i]));
-        TEST_CHECK(bm_rate_overrides_read(object, &back, &error) == BM_STATUS_OK);
-        TEST_CHECK(isnan(all[i].momentum) ? isnan(back.momentum)
-                                          : back.momentum == all[i].momentum);
-        TEST_CHECK(isnan(all[i].decay) ? isnan(back.decay) : back.decay == all[i].decay);
-        json_decref(object);
-    }
-}
-
-static void test_damaged_overrides(void) {
-    const char *const texts[] = {
-        "{\"momentum\": 0.5}",
-        "{\"momentum\": true, \"decay\": null}",
-        "{\"momentum\": 1.0, \"decay\": null}",
-    };
-    const char *const expected[] = {
-        "overrides: expected \"decay\" to be a number or null, found nothing",
-        "overrides: expected \"momentum\" to be a number or null, found a boolean",
-        "overrides: expected momentum of 0 or more, below 1, found 1",
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        struct bm_rate_overrides overrides;
-        struct bm_error error = {0};
-        json_t *object = json_loads(texts[i], 0, NULL);
-        TEST_CHECK(bm_rate_overrides_read(object, &overrides, &error) == BM_STATUS_INVALID);
-        TEST_CHECK_STR(error.text, expected[i]);
-        json_decref(object);
-    }
 }
 
 int main(void) {
@@ -502,12 +450,9 @@ int main(void) {
     test_count_refusals();
     test_number_refusals();
     test_refusals_of_schedules();
-    test_override_refusals();
     test_plan_comes_back();
     test_whole_numbers_are_numbers();
     test_damaged_plans();
     test_not_an_object();
-    test_overrides_come_back();
-    test_damaged_overrides();
     return 0;
 }

@@ -182,46 +182,6 @@ static void test_thin_is_even(void) {
     }
 }
 
-/* Sample i of round r is 1000 (r + 1) + i. */
-static uint64_t
-fill_rounds(double *samples, uint64_t *counts, uint32_t rounds, uint64_t per_round) {
-    for (uint32_t round = 0; round < rounds; round++) {
-        counts[round] = per_round;
-        for (uint64_t i = 0; i < per_round; i++) {
-            samples[round * per_round + i] = 1000.0 * (double)(round + 1) + (double)i;
-        }
-    }
-    return rounds * per_round;
-}
-
-static void test_thin_rounds_keeps_the_limit(void) {
-    static double samples[1000 * 9];
-    uint64_t counts[1000];
-    for (uint32_t rounds = 1; rounds <= 1000; rounds += rounds < 20 ? 1 : 49) {
-        fill_rounds(samples, counts, rounds, 9);
-        uint64_t left = bm_stats_thin_rounds(samples, counts, rounds, BM_STATS_SAMPLES_MAX);
-        uint64_t share = BM_STATS_SAMPLES_MAX / rounds < 9 ? BM_STATS_SAMPLES_MAX / rounds : 9;
-        uint64_t expected = rounds > BM_STATS_SAMPLES_MAX ? BM_STATS_SAMPLES_MAX : rounds * share;
-        TEST_CHECK_MSG(left == expected, "%u rounds: %lu left", rounds, (unsigned long)left);
-        const double *sample = samples;
-        for (uint32_t round = 0; round < rounds; round++) {
-            for (uint64_t i = 0; i < counts[round]; i++) {
-                TEST_CHECK((uint32_t)(*sample++ / 1000.0) == round + 1);
-            }
-        }
-        TEST_CHECK(sample == samples + left);
-    }
-}
-
-static void test_thin_rounds_of_unequal_rounds(void) {
-    double samples[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
-    uint64_t counts[] = {6, 0, 1, 4};
-    TEST_CHECK(bm_stats_thin_rounds(samples, counts, 4, 8) == 5);
-    const double expected[] = {2, 5, 7, 9, 11};
-    TEST_CHECK(counts[0] == 2 && counts[1] == 0 && counts[2] == 1 && counts[3] == 2);
-    check_equal(samples, expected, 5);
-}
-
 static void test_ratio_is_paired(void) {
     /* The machine is four times slower in some rounds; b takes twice as long in every one. */
     const double a[] = {10, 40, 10, 40, 20};
@@ -307,8 +267,6 @@ int main(void) {
     test_known_forgives_outliers();
     test_thin();
     test_thin_is_even();
-    test_thin_rounds_keeps_the_limit();
-    test_thin_rounds_of_unequal_rounds();
     test_ratio_is_paired();
     test_ratio_tie();
     test_ratio_of_few_rounds_is_a_tie();

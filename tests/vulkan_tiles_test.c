@@ -37,18 +37,15 @@ static struct bm_test_session *train(int tile) {
     return test;
 }
 
-int main(int argc, char **argv) {
+int main(void) {
     char path[4096];
-    static char plugin[] = "vulkan";
-    char *arguments[] = {argv[0], plugin};
     /* A software device compiles the large ones for long, and a sanitizer looks into no shader. */
     int tiles = bm_test_env("BM_TEST_SANITIZE")[0] == '\0' ? TILES : 2;
-    (void)argc;
     (void)snprintf(path, sizeof path, "%s/bm_vulkan.so", bm_test_env("BM_TEST_PLUGIN_DIR"));
     if (access(path, R_OK) != 0) {
         TEST_SKIP("the vulkan backend was not built");
     }
-    (void)bm_test_backend(2, arguments);
+    bm_test_need_device("vulkan");
     struct bm_test_session *first = train(0);
     for (int tile = 1; tile < tiles; tile++) {
         struct bm_test_session *other = train(tile);

@@ -66,11 +66,6 @@ static void take_properties(const struct bm_vulkan_instance *instance,
     facts->vendor = own->vendorID;
     facts->timestamp_ns = own->limits.timestampPeriod;
     facts->subgroup_size = subgroup.subgroupSize;
-    facts->has_subgroup_add =
-        (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0 &&
-        (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
-    facts->shared_bytes = own->limits.maxComputeSharedMemorySize;
-    facts->invocations_max = own->limits.maxComputeWorkGroupInvocations;
     facts->groups_max = own->limits.maxComputeWorkGroupCount[0];
     facts->allocation_bytes_max = limits.maxMemoryAllocationSize;
     (void)snprintf(facts->name, sizeof facts->name, "%s", own->deviceName);
@@ -98,10 +93,11 @@ static int32_t check_features(const struct bm_vulkan_instance *instance,
     return BM_STATUS_OK;
 }
 
-int32_t bm_vulkan_get_facts(const struct bm_vulkan_instance *instance,
-                            VkPhysicalDevice physical,
-                            struct bm_vulkan_facts *facts,
-                            struct bm_error *error) {
+/* UNSUPPORTED, naming what is missing, if the device cannot run the plugin. */
+static int32_t get_facts(const struct bm_vulkan_instance *instance,
+                         VkPhysicalDevice physical,
+                         struct bm_vulkan_facts *facts,
+                         struct bm_error *error) {
     uint32_t version = 0;
     memset(facts, 0, sizeof *facts);
     take_properties(instance, physical, facts, &version);
@@ -246,7 +242,7 @@ bm_vulkan_device_info(uint32_t device, struct bm_device_info *info, struct bm_er
         info->size = size;
         /* A device that cannot run the plugin is one that `supports` refuses; it has a name. */
         struct bm_error reason;
-        (void)bm_vulkan_get_facts(&instance, physical, &facts, &reason);
+        (void)get_facts(&instance, physical, &facts, &reason);
         fill_info(&facts, info);
         find_pci(&instance, physical, info->pci, sizeof info->pci);
     }
@@ -264,7 +260,7 @@ bm_vulkan_ask_facts(uint32_t number, struct bm_vulkan_facts *facts, struct bm_er
     }
     status = get_device(&instance, number, &physical, error);
     if (status == BM_STATUS_OK) {
-        status = bm_vulkan_get_facts(&instance, physical, facts, error);
+        status = get_facts(&instance, physical, facts, error);
     }
     bm_vulkan_close_instance(&instance);
     return status;
@@ -306,7 +302,7 @@ int32_t bm_vulkan_open_device(struct bm_vulkan_device *device,
         status = get_device(&device->instance, number, &physical, error);
     }
     if (status == BM_STATUS_OK) {
-        status = bm_vulkan_get_facts(&device->instance, physical, &device->facts, error);
+        status = get_facts(&device->instance, physical, &device->facts, error);
     }
     if (status == BM_STATUS_OK) {
         status = create_handle(device, physical, error);

@@ -13,10 +13,7 @@ struct bm_vulkan_facts {
     float timestamp_ns;      /* of one tick */
     uint32_t has_double;     /* float64 in shaders */
     uint32_t subgroup_size;
-    uint32_t has_subgroup_add; /* subgroup arithmetic in compute shaders */
-    uint32_t shared_bytes;     /* of a workgroup */
-    uint32_t invocations_max;  /* of a workgroup */
-    uint32_t groups_max;       /* of a dispatch, in x */
+    uint32_t groups_max; /* of a dispatch, in x */
     uint64_t allocation_bytes_max;
     uint64_t memory_bytes; /* of its largest device-local heap */
     VkPhysicalDeviceMemoryProperties memory;
@@ -25,12 +22,6 @@ struct bm_vulkan_facts {
     uint8_t uuid[VK_UUID_SIZE];
     uint8_t cache_uuid[VK_UUID_SIZE]; /* of pipelines: changes with the driver */
 };
-
-/* UNSUPPORTED, naming what is missing, if the device cannot run the plugin. */
-int32_t bm_vulkan_get_facts(const struct bm_vulkan_instance *instance,
-                            VkPhysicalDevice physical,
-                            struct bm_vulkan_facts *facts,
-                            struct bm_error *error);
 
 /* device_count and device_info of plugin.h. */
 int32_t bm_vulkan_device_count(uint32_t *count, struct bm_error *error);
@@ -44,7 +35,8 @@ struct bm_vulkan_device {
     VkQueue queue;
 };
 
-/* INVALID if there is no such device, UNSUPPORTED as bm_vulkan_get_facts. Belongs to the caller and
+/* INVALID if there is no such device, UNSUPPORTED, naming what is missing, if it cannot run the
+ * plugin. Belongs to the caller and
  * may not move until it is closed. On failure nothing is left behind. */
 int32_t bm_vulkan_open_device(struct bm_vulkan_device *device,
                               uint32_t number,

@@ -10,7 +10,6 @@
 /* Of the step, as long as no two halves agree; and after so many such vectors it is asked whether
  * this is any use. */
 static const double scales[] = {1, .45, .2};
-#define SCALES (sizeof scales / sizeof scales[0])
 #define REPEATED_MIN 8u
 
 #define ASTRAY .1

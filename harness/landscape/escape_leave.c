@@ -12,11 +12,10 @@
 #define PERTURBATION 1e-4
 #define LIMIT 2000u /* updates of a run */
 #define CHECK                                                                                      \
-    10u          /* updates of small batches from one full loss to the next; those of the full     \
-                    batch tell it themselves */
-#define LEFT 0.9 /* of the plateau's loss */
-#define CURVE_MAX 200u /* points that are kept */
-#define STREAM 2u      /* of BM_RANDOM_ESCAPE, behind those of descent.c */
+    10u           /* updates of small batches from one full loss to the next; those of the full    \
+                     batch tell it themselves */
+#define LEFT 0.9  /* of the plateau's loss */
+#define STREAM 2u /* of BM_RANDOM_ESCAPE, behind those of descent.c */
 
 static const char surface[] = "network";
 static const char question[] = "leaves the saddle of a network";

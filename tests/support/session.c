@@ -13,37 +13,14 @@ const struct bm_plugin *bm_test_plugin(const char *name) {
     return plugin;
 }
 
-const struct bm_plugin *bm_test_backend(int argc, char **argv) {
+void bm_test_need_device(const char *name) {
     struct bm_error error = {.text = "no reason given"};
     uint32_t count = 0;
-    TEST_CHECK_MSG(argc == 2, "expected the name of a plugin, found %d arguments", argc - 1);
-    const struct bm_plugin *plugin = bm_test_plugin(argv[1]);
-    if ((plugin->flags & BM_PLUGIN_COMPUTES_NOTHING) != 0) {
-        TEST_SKIP("the plugin says that it computes nothing");
-    }
+    const struct bm_plugin *plugin = bm_test_plugin(name);
     TEST_CHECK_MSG(plugin->device_count(&count, &error) == BM_STATUS_OK, "%s", error.text);
     if (count == 0) {
         TEST_SKIP(error.text);
     }
-    return plugin;
-}
-
-uint32_t bm_test_thread_counts(const char *plugin, uint32_t most) {
-    struct bm_device_info info = {.size = sizeof info};
-    struct bm_error error;
-    TEST_CHECK_MSG(bm_test_plugin(plugin)->device_info(0, &info, &error) == BM_STATUS_OK, "%s",
-                   error.text);
-    return info.kind == BM_DEVICE_KIND_CPU ? most : 1;
-}
-
-/* Sessions asked for and made, for bm_test_backend_end. */
-static uint32_t sessions_asked;
-static uint32_t sessions_made;
-
-int bm_test_backend_end(void) {
-    TEST_CHECK_MSG(sessions_made > 0 || sessions_asked == 0, "none of %u sessions is supported",
-                   sessions_asked);
-    return 0;
 }
 
 static void *allocate(uint64_t count, size_t size) {
@@ -111,17 +88,15 @@ static void make_params(struct bm_test_session *test) {
     }
 }
 
-/* UNSUPPORTED leaves no session; any other failure ends the test. */
-static int32_t create(struct bm_test_session *test) {
+static void create(struct bm_test_session *test) {
     struct bm_error *error = &test->error;
     uint64_t bytes = 0;
     int32_t status = test->plugin->supports(0, &test->problem, &bytes, error);
     if (status == BM_STATUS_OK) {
         status = test->plugin->create(0, &test->problem, &test->session, error);
     }
-    TEST_CHECK_MSG(status == BM_STATUS_OK || status == BM_STATUS_UNSUPPORTED, "%s", error->text);
-    TEST_CHECK((status == BM_STATUS_OK) == (test->session != NULL));
-    return status;
+    TEST_CHECK_MSG(status == BM_STATUS_OK, "%s", error->text);
+    TEST_CHECK(test->session != NULL);
 }
 
 static void fill_session(struct bm_test_session *test) {
@@ -181,7 +156,7 @@ static void make_problem(struct bm_test_session *test, const struct bm_test_sess
                                         .precision = BM_PRECISION_FLOAT32};
 }
 
-struct bm_test_session *bm_test_session_try(const struct bm_test_session_spec *spec) {
+struct bm_test_session *bm_test_session_create(const struct bm_test_session_spec *spec) {
     struct bm_test_session *test = allocate(1, sizeof *test);
     uint32_t class_count = spec->class_count > 0 ? spec->class_count : BM_TEST_CLASSES;
     test->plugin = bm_test_plugin(spec->plugin);
@@ -195,20 +170,8 @@ struct bm_test_session *bm_test_session_try(const struct bm_test_session_spec *s
     make_problem(test, spec);
     make_data(test, spec);
     make_params(test);
-    sessions_asked++;
-    if (create(test) == BM_STATUS_UNSUPPORTED) {
-        (void)printf("unsupported: \"%s\": %s\n", spec->layers, test->error.text);
-        bm_test_session_destroy(test);
-        return NULL;
-    }
-    sessions_made++;
+    create(test);
     fill_session(test);
-    return test;
-}
-
-struct bm_test_session *bm_test_session_create(const struct bm_test_session_spec *spec) {
-    struct bm_test_session *test = bm_test_session_try(spec);
-    TEST_CHECK(test != NULL);
     return test;
 }
 
@@ -234,29 +197,6 @@ struct bm_slice bm_test_slice(uint64_t first, uint64_t count, uint32_t flags, ui
                              .count = count,
                              .update = update,
                              .divisor = (double)count};
-}
-
-static int normalizes_single_values(const struct bm_model *model) {
-    for (uint32_t l = 0; l < model->layer_count; l++) {
-        const struct bm_shape shape = model->output[l];
-        if (model->layers[l].kind == BM_LAYER_BATCHNORM && shape.height * shape.width == 1) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-int bm_test_refuses_single_value(struct bm_test_session *test, const struct bm_slice *slice) {
-    if (slice->count > 1 || (slice->flags & BM_SLICE_USE_RUNNING) != 0 ||
-        !normalizes_single_values(&test->model)) {
-        return 0;
-    }
-    int refuses =
-        test->plugin->gradient(test->session, slice, &test->error) == BM_STATUS_UNSUPPORTED;
-    if (refuses) {
-        (void)printf("not supported: %s\n", test->error.text);
-    }
-    return refuses;
 }
 
 int32_t bm_test_update(struct bm_test_session *test,

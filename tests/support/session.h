@@ -43,30 +43,15 @@ struct bm_test_session {
 
 const struct bm_plugin *bm_test_plugin(const char *name);
 
-/* For the main of a backend_*_test: the plugin that the one argument names. Ends the test as
- * skipped if it computes nothing or finds no device. */
-const struct bm_plugin *bm_test_backend(int argc, char **argv);
-
-/* Thread budgets worth a test, 1 to this: `most`, or 1 where a device other than the processor
- * computes. */
-uint32_t bm_test_thread_counts(const char *plugin, uint32_t most);
-
-/* The end of such a main; a failure if sessions were asked for and the backend supports none. */
-int bm_test_backend_end(void);
+/* Ends the test as skipped where that plugin finds no device. */
+void bm_test_need_device(const char *name);
 
 /* Creates the session, binds the data to all splits, sets the order and writes the start. */
 struct bm_test_session *bm_test_session_create(const struct bm_test_session_spec *spec);
 
-/* The same; NULL, and the reason is printed, if the backend does not support the problem. */
-struct bm_test_session *bm_test_session_try(const struct bm_test_session_spec *spec);
-
 void bm_test_session_destroy(struct bm_test_session *test);
 
 struct bm_slice bm_test_slice(uint64_t first, uint64_t count, uint32_t flags, uint64_t update);
-
-/* Whether this slice asks for a batch norm of single values and the backend, as it may, says that
- * it does not support that; the reason is printed. */
-int bm_test_refuses_single_value(struct bm_test_session *test, const struct bm_slice *slice);
 
 /* The update as the host makes it: fused where the plugin offers that, otherwise two calls. */
 int32_t bm_test_update(struct bm_test_session *test,
