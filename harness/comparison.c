@@ -214,7 +214,7 @@ static json_t *differences_json(const struct bm_comparison *comparison) {
     return list;
 }
 
-json_t *bm_comparison_head_json(const struct bm_comparison *comparison) {
+static json_t *head_json(const struct bm_comparison *comparison) {
     const char *series = comparison->series == NULL ? "update" : comparison->series;
     return json_pack("{s:s, s:i, s:s, s:o, s:o, s:b, s:b, s:f, s:o}", "kind", "comparison",
                      "schema", BM_RECORD_SCHEMA, "series", series, "base",
@@ -226,7 +226,7 @@ json_t *bm_comparison_head_json(const struct bm_comparison *comparison) {
 
 json_t *bm_comparison_json(const struct bm_comparison *comparison) {
     json_t *objects = json_array();
-    json_t *head = bm_comparison_head_json(comparison);
+    json_t *head = head_json(comparison);
     int failed = json_array_append_new(objects, head) != 0;
     for (uint32_t i = 0; !failed && i < comparison->cell_count; i++) {
         failed =

@@ -121,11 +121,8 @@ int bm_comparison_exit_code(const struct bm_comparison *comparison);
 /* The `compare` object of a cell; what is unknown is null. The caller's; NULL without memory. */
 json_t *bm_comparison_cell_json(const struct bm_comparison_cell *cell);
 
-/* The `comparison` object, which says what was compared: names, threshold, differences. A record
- * has one, and `compare` objects. The caller's; NULL without memory. */
-json_t *bm_comparison_head_json(const struct bm_comparison *comparison);
-
-/* The two kinds together in an array. The caller's; NULL without memory. */
+/* A `comparison` object, which says what was compared: names, threshold, differences; and the
+ * `compare` objects of all cells; in an array. The caller's; NULL without memory. */
 json_t *bm_comparison_json(const struct bm_comparison *comparison);
 
 /* Reads what these wrote, wherever it stands among `objects`, into a zeroed

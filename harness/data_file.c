@@ -139,11 +139,12 @@ static int32_t some_gzip(struct bm_data_file *file,
     return BM_STATUS_OK;
 }
 
-int32_t bm_data_file_some(struct bm_data_file *file,
-                          uint8_t *bytes,
-                          uint64_t capacity,
-                          uint64_t *count,
-                          struct bm_error *error) {
+/* Up to `capacity` bytes of content; *count 0 at its end. */
+static int32_t read_some(struct bm_data_file *file,
+                         uint8_t *bytes,
+                         uint64_t capacity,
+                         uint64_t *count,
+                         struct bm_error *error) {
     *count = 0;
     if (capacity == 0) {
         return BM_STATUS_OK;
@@ -162,8 +163,7 @@ int32_t bm_data_file_read(struct bm_data_file *file,
     uint64_t start = file->offset;
     for (uint64_t done = 0; done < count;) {
         uint64_t found = 0;
-        int32_t status =
-            bm_data_file_some(file, (uint8_t *)bytes + done, count - done, &found, error);
+        int32_t status = read_some(file, (uint8_t *)bytes + done, count - done, &found, error);
         if (status != BM_STATUS_OK) {
             return status;
         }
@@ -203,7 +203,7 @@ int32_t bm_data_file_finish(struct bm_data_file *file,
     uint8_t extra = 0;
     uint64_t end = file->offset;
     uint64_t found = 0;
-    int32_t status = bm_data_file_some(file, &extra, 1, &found, error);
+    int32_t status = read_some(file, &extra, 1, &found, error);
     if (status != BM_STATUS_OK) {
         return status;
     }
@@ -230,7 +230,7 @@ static int32_t digest_content(struct bm_data_file *file, SHA2_CTX *digest, struc
     struct bm_data_source source;
     for (;;) {
         uint64_t count = 0;
-        int32_t status = bm_data_file_some(file, bytes, piece, &count, error);
+        int32_t status = read_some(file, bytes, piece, &count, error);
         if (status != BM_STATUS_OK || count == 0) {
             return status != BM_STATUS_OK ? status : bm_data_file_finish(file, &source, error);
         }

@@ -28,13 +28,6 @@ struct bm_data_file {
 int32_t bm_data_file_open(const char *path, struct bm_data_file *file, struct bm_error *error);
 void bm_data_file_close(struct bm_data_file *file);
 
-/* Up to `capacity` bytes of content; *count 0 at its end. */
-int32_t bm_data_file_some(struct bm_data_file *file,
-                          uint8_t *bytes,
-                          uint64_t capacity,
-                          uint64_t *count,
-                          struct bm_error *error);
-
 /* Exactly `count` bytes of content, or INVALID: truncated. `what` is what they hold. */
 int32_t bm_data_file_read(struct bm_data_file *file,
                           void *bytes,

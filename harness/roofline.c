@@ -50,7 +50,9 @@ void bm_roofline_merge(struct bm_roofline_point *point, const struct bm_roofline
     }
 }
 
-double bm_roofline_bandwidth(const struct bm_roofline_level *level) {
+/* Bandwidth of a level for bounds: the larger of its two, since what moves both ways may exceed
+ * what only reads, or fall below. */
+static double bandwidth_of(const struct bm_roofline_level *level) {
     return level->read.best > level->update.best ? level->read.best : level->update.best;
 }
 
@@ -60,7 +62,7 @@ void bm_roofline_bound(const struct bm_roofline_point *point, struct bm_bound *b
         level++;
     }
     double compute_ns = 1e9 * bound->flops / point->multiply_add.best;
-    double memory_ns = 1e9 * bound->bytes / bm_roofline_bandwidth(&point->level[level]);
+    double memory_ns = 1e9 * bound->bytes / bandwidth_of(&point->level[level]);
     bound->ns = compute_ns > memory_ns ? compute_ns : memory_ns;
     bound->level = bm_roofline_level_names[level];
     bound->limit = compute_ns > memory_ns ? "compute" : "memory";

@@ -77,10 +77,6 @@ int32_t bm_roofline_is_steady(const struct bm_roofline_point *point);
 /* Takes the larger numbers of two measurements of one number of threads: a peak is a maximum. */
 void bm_roofline_merge(struct bm_roofline_point *point, const struct bm_roofline_point *other);
 
-/* Bandwidth of a level for bounds: the larger of its two, since what moves both ways may exceed
- * what only reads, or fall below. */
-double bm_roofline_bandwidth(const struct bm_roofline_level *level);
-
 /* Sets ns, level and limit of a bound whose other fields are given. The level is the nearest one
  * that holds the working set. */
 void bm_roofline_bound(const struct bm_roofline_point *point, struct bm_bound *bound);

@@ -53,11 +53,9 @@ void bm_train_view_deinit(struct bm_train_view *view);
 /* Adds a training, of which the setting has one a seed: the later counts. */
 void bm_train_add(struct bm_train_setting *setting, const json_t *training);
 
-/* Whether two objects, of any kind, are of one setting, of one group, or of one group but for the
- * number of threads. */
+/* Whether two objects, of any kind, are of one setting, or of one group. */
 int bm_train_same_setting(const json_t *a, const json_t *b);
 int bm_train_same_group(const json_t *a, const json_t *b);
-int bm_train_same_case(const json_t *a, const json_t *b);
 
 /* Whether `key` has equal values, or is absent, in both. */
 int bm_train_same(const json_t *a, const json_t *b, const char *key);

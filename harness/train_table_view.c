@@ -27,13 +27,10 @@ static int same_all(const json_t *a, const json_t *b, const char *const *keys, s
     return 1;
 }
 
-int bm_train_same_case(const json_t *a, const json_t *b) {
-    static const char *const keys[] = {"backend", "device", "model", "dataset", "precision"};
-    return same_all(a, b, keys, sizeof keys / sizeof keys[0]);
-}
-
 int bm_train_same_group(const json_t *a, const json_t *b) {
-    return bm_train_same_case(a, b) && bm_train_same(a, b, "threads");
+    static const char *const keys[] = {"backend", "device",    "model",
+                                       "dataset", "precision", "threads"};
+    return same_all(a, b, keys, sizeof keys / sizeof keys[0]);
 }
 
 int bm_train_same_setting(const json_t *a, const json_t *b) {

@@ -205,7 +205,8 @@ static void print_settings(const struct bm_report_run *run, const json_t *cell, 
     }
 }
 
-json_t *bm_report_row(const struct bm_report_run *run, const json_t *cell) {
+/* "avx2, 2 threads": what the row of a cell is called. The caller's. */
+static json_t *row_json(const struct bm_report_run *run, const json_t *cell) {
     const char *label = bm_field_text(cell, "label");
     uint64_t threads = bm_field_whole(cell, "threads");
     const json_t *seed = json_object_get(cell, "seed");
@@ -277,7 +278,7 @@ json_t *bm_report_cell(struct bm_report_cells *cells, uint32_t run, const json_t
     json_t *object = json_object();
     (void)json_object_set_new(object, "run", json_integer(run));
     (void)json_object_set_new(object, "case", json_null());
-    (void)json_object_set_new(object, "row", bm_report_row(&cells->report->runs[run], cell));
+    (void)json_object_set_new(object, "row", row_json(&cells->report->runs[run], cell));
     bm_report_copy(fields, cell, object);
     (void)json_object_set_new(object, "plugin", json_integer(plugin_of(cells, cell)));
     return object;

@@ -85,9 +85,6 @@ void bm_report_cells_deinit(struct bm_report_cells *cells);
 /* A cell of a run for the page, without a case. The caller's. */
 json_t *bm_report_cell(struct bm_report_cells *cells, uint32_t run, const json_t *cell);
 
-/* "avx2, 2 threads": what the row of a cell is called. The caller's. */
-json_t *bm_report_row(const struct bm_report_run *run, const json_t *cell);
-
 /* The cells of all `run` records, in pairs [page's, record's], with their cases; `superseded` is
  * set in those of which a machine has newer ones. The caller's. */
 json_t *bm_report_all_cells(struct bm_report_cells *cells);
