@@ -7,7 +7,7 @@
 
     // Of all methods, with what its method says: each found a lower limit of the maximum.
     const highest = (one) => one.beside.filter((other) => Format.isNumber(other.value))
-        .reduce((best, other) => (other.value > best.value ? {...one, ...other} : best), one);
+                                 .reduce((best, other) => (other.value > best.value ? {...one, ...other} : best), one);
 
     // Over points of one batch size and over the draws of a subspace: mean, smallest and largest.
     function grouped(objects) {
@@ -40,21 +40,21 @@
             who: isScaled(one) ? 'scaled' : 'own',
             label: `${epsilon(one)}: ${one.name}${isScaled(one) ? `, re-scaled ×${Landscape.axis(one.scaled)}` : ''}`
         }));
-        const most = grouped(objects.filter((one) => !isScaled(one) && one.beside.length > 0 && Format.isNumber(one.value)).map(highest))
-            .map((one) => ({...one, who: 'highest', label: `${epsilon(one)}: ${one.name}, highest of all methods`}));
-        const once = comparisons.filter(
-            (one, i) => comparisons.findIndex((other) => other.epsilon === one.epsilon && Boolean(other.paper) === Boolean(one.paper)) === i);
-        const paper =
-            once.flatMap((one) => ['small', 'large'].filter((size) => Format.isNumber(one.paper?.[size])).map((size) => ({
-                epsilon: one.epsilon,
-                space: one.space,
-                value: one.paper[size],
-                low: null,
-                high: null,
-                who: 'paper',
-                batch: size === 'small' ? -2 : -1,
-                label: `${epsilon(one)}: the paper's ${size} batch`
-            })));
+        const most =
+            grouped(objects.filter((one) => !isScaled(one) && one.beside.length > 0 && Format.isNumber(one.value)).map(highest))
+                .map((one) => ({...one, who: 'highest', label: `${epsilon(one)}: ${one.name}, highest of all methods`}));
+        const once = comparisons.filter((one, i) => comparisons.findIndex((other) => other.epsilon === one.epsilon &&
+                                                            Boolean(other.paper) === Boolean(one.paper)) === i);
+        const paper = once.flatMap((one) => ['small', 'large'].filter((size) => Format.isNumber(one.paper?.[size])).map((size) => ({
+            epsilon: one.epsilon,
+            space: one.space,
+            value: one.paper[size],
+            low: null,
+            high: null,
+            who: 'paper',
+            batch: size === 'small' ? -2 : -1,
+            label: `${epsilon(one)}: the paper's ${size} batch`
+        })));
         const rank = {own: 0, highest: 1, paper: 2, scaled: 3};
         const known = [...own, ...most, ...paper].filter((one) => one.value > 0);
         return known.sort((a, b) => (a.who === 'scaled') - (b.who === 'scaled') || b.epsilon - a.epsilon ||
