@@ -79,7 +79,7 @@ configure_place() {
 # chosen LIST: of the names read those that LIST ("avx2,vulkan:0") asks for; without it all but null, which computes nothing.
 chosen() {
     if [ -z "$1" ]; then
-        grep -vxF null || true
+        grep -vxF null || true # an empty list is the caller's to judge
     else
         grep -xF "$(tr , '\n' <<<"$1" | sed 's/:.*//')" || true
     fi

@@ -1829,7 +1829,6 @@ softmax_float32(const struct call *call, uint32_t thread, size_t n, size_t label
         float p = (float)dy[j] / sum;
         dy[j] = (double)((p - (j == label ? 1.0f : 0.0f)) / (float)pass->request->divisor);
     }
-    /* cppcheck-suppress invalidFunctionArg ; the largest logit alone adds exp(0) */
     double logarithm = round_to_float32(log((double)sum));
     pass->loss[n] = round_to_float32(logarithm - round_to_float32(z[label] - highest));
 }

@@ -252,6 +252,7 @@ micro_kernel_float32(size_t depth, const float *restrict a, const float *restric
 
 #define TILE_COLUMNS_MAX_FLOAT32 32
 
+/* As above. */
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define MICRO_KERNEL_FLOAT32_BODY(vector, rows)                                                    \
     vector sum[rows][2];                                                                           \

@@ -12,7 +12,7 @@ program=$BM_TEST_PROGRAM
 
 fail() {
     printf 'failed: %s\n' "$1" >&2
-    cat out err >&2 2>/dev/null || true
+    cat out err >&2 2>/dev/null || true # there may be none yet
     exit 1
 }
 cat >run.ini <<'INI'
@@ -49,7 +49,7 @@ ends() {
     "$@" >out 2>err || code=$?
     [ $code = "$expected" ] || fail "$*: exit code $code, expected $expected"
 }
-complaints() { grep -vc '^plan: ' err || true; }
+complaints() { grep -vc '^plan: ' err || true; } # 0 is an answer
 
 # ---- Outputs ----
 

@@ -6,7 +6,7 @@ set -euo pipefail
 work=$(mktemp -d)
 server=
 cleanup() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true # it may have ended
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -17,7 +17,7 @@ skip() {
 published=/usr/share/datasets/fashion-mnist
 [ -d $published ] || skip 'no Fashion-MNIST here (package dataset-fashion-mnist)'
 # Fetching needs a library that is optional.
-"$BM_TEST_PROGRAM" data fetch mnist --mirror http://127.0.0.1:1/x --data-dir "$work/none" >"$work/out" 2>&1 || true
+"$BM_TEST_PROGRAM" data fetch mnist --mirror http://127.0.0.1:1/x --data-dir "$work/none" >"$work/out" 2>&1 || true # see out
 ! grep -qF 'libcurl' "$work/out" || skip "$(cat "$work/out")"
 
 unset http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY

@@ -45,7 +45,7 @@ for i in $(seq "$kills"); do
     moment_ms=$((RANDOM * length_ms / 32768))
     sleep "$(printf '%d.%03d' $((moment_ms / 1000)) $((moment_ms % 1000)))"
     kill -9 $pid 2>/dev/null && killed=$((killed + 1))
-    wait $pid 2>/dev/null || true
+    wait $pid 2>/dev/null || true # it was killed
     # The kernel ends the workers with their parent; give it a moment.
     for _ in $(seq 100); do
         pgrep -f "^batchmark worker $pid( |\$)" >/dev/null || break
@@ -59,7 +59,7 @@ for i in $(seq "$kills"); do
         continue # it had not begun to write
     fi
     cells "$file.partial" | sort >before.cells || fail "kill $i at $moment_ms ms: the partial file does not parse"
-    grep '"kind":"cell"' "$file.partial" | grep '}$' >before.lines || true
+    grep '"kind":"cell"' "$file.partial" | grep '}$' >before.lines || true # perhaps none
     "$program" "${small[@]}" --resume "$file" >resumed.txt 2>resumed.err ||
         { cat resumed.err >&2; fail "kill $i at $moment_ms ms: --resume failed"; }
     cells "$file" | sort | diff whole.cells - >&2 || fail "kill $i at $moment_ms ms: another table"

@@ -9,11 +9,11 @@ complaints() {
     local file=$1 exported flags symbols
     exported=$(nm -D --defined-only "$file" | awk '{ print $3 }')
     [ "$exported" = bm_plugin_entry ] || echo "exports ${exported//$'\n'/ } instead of bm_plugin_entry alone"
-    flags=$(readelf -d "$file" | grep -E '\((FLAGS|FLAGS_1)\)' || true)
+    flags=$(readelf -d "$file" | grep -E '\((FLAGS|FLAGS_1)\)' || true) # none is a complaint below
     [[ $flags == *NODELETE* ]] || echo "can be unloaded: link it with -z nodelete"
     [[ $flags == *NOW* ]] || echo "is bound lazily: link it with -z now"
     ldd -r "$file" 2>&1 | sed -n 's/^undefined symbol: *\([^[:space:]]*\).*/leaves \1 undefined: link it with -z defs/p'
-    symbols=$(nm "$file" 2>/dev/null || true)
+    symbols=$(nm "$file" 2>/dev/null || true) # so is none of these
     [[ $symbols == *" bm_plugin_entry"* ]] || echo "is stripped: its start-up code cannot be looked for"
     [[ $symbols != *" set_fast_math"* ]] || echo "is linked with -ffast-math"
 }

@@ -158,7 +158,7 @@ static int has_device(void) {
 static void remove_work(void) {
     char command[PATH_MAX];
     (void)snprintf(command, sizeof command, "rm -rf '%s'", work);
-    (void)system(command); // NOLINT(cert-env33-c)
+    (void)system(command);
 }
 
 int main(void) {

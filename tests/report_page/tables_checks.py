@@ -130,9 +130,7 @@ class Tables(PageCase):
         self.assertEqual(len(rows), 25)
         for figure in ("speed", "roofline", "harness", "device", "budgets", "curves", "optimizers", "target", "verdicts"):
             self.press(f"#{figure}-numbers > summary")
-            wait_for(
-                lambda: self.find_all(f"#{figure}-numbers tbody tr"), f"the numbers of {figure}"
-            )  # pylint: disable=cell-var-from-loop
+            wait_for(lambda: self.find_all(f"#{figure}-numbers tbody tr"), f"the numbers of {figure}")
 
     def test_repeat(self):
         self.press("#times-repeat > summary")

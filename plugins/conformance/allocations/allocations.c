@@ -191,6 +191,7 @@ static void *next_new(const char *name, void *_Atomic *next, const void *caller)
     return *next;
 }
 
+/* Parameters and arguments come with the parentheses that they need. */
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define NEW(name, parameters, arguments)                                                           \
     EXPORTED void *name parameters;                                                                \
@@ -202,11 +203,10 @@ static void *next_new(const char *name, void *_Atomic *next, const void *caller)
     }
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-/* NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming) */
+/* The names that C++'s operators new have in an object file. */
 NEW(_Znwm, (size_t size), (size))
 NEW(_Znam, (size_t size), (size))
 NEW(_ZnwmRKSt9nothrow_t, (size_t size, const void *tag), (size, tag))
 NEW(_ZnamRKSt9nothrow_t, (size_t size, const void *tag), (size, tag))
 NEW(_ZnwmSt11align_val_t, (size_t size, size_t alignment), (size, alignment))
 NEW(_ZnamSt11align_val_t, (size_t size, size_t alignment), (size, alignment))
-/* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
