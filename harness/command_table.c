@@ -1,3 +1,5 @@
+/* The tables of commands and of exit codes: help, completion and the manual page are made from
+ * them. */
 #include "command.h"
 
 #include "options.h"

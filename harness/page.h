@@ -1,6 +1,6 @@
 /*
  * A page of memory that a worker shares with its parent: what the worker is doing right now and, if
- * a signal kills it, which and where. It costs the worker a store, and the parent can read it after
+ * a signal kills it, which. It costs the worker a store, and the parent can read it after
  * the worker is gone.
  */
 #ifndef BM_PAGE_H

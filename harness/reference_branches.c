@@ -1,3 +1,5 @@
+/* The branches of relu and of pooling that lie inside the bound, and with what deviation they
+ * are judged. */
 #include "error.h"
 #include "reference_parts.h"
 

@@ -1,3 +1,5 @@
+/* The reference's parallel loop and its blocked matrix products, in float64 and, where it plays
+ * a backend, in float32. */
 #include "error.h"
 #include "reference_parts.h"
 

@@ -1,3 +1,5 @@
+/* A record's trainings sorted into groups and settings, and the values, texts and lines that all
+ * its tables are made of. */
 #include "field.h"
 #include "printable.h"
 #include "table.h"

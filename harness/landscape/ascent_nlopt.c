@@ -1,3 +1,5 @@
+/* The L-BFGS of NLopt, which calls for values and takes no word on its iterations: these are
+ * told from the points that it asks for. */
 #include "ascent_parts.h"
 
 #include "error.h"

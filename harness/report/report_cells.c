@@ -1,3 +1,4 @@
+/* Cells of `run` as the page has them, with the plugins and cases that they refer to. */
 #include "report_parts.h"
 
 #include "field.h"

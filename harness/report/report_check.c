@@ -1,3 +1,5 @@
+/* Objects of every kind but `landscape` as hostile input: fields that readers rely on, and their
+ * types. */
 #include "report_parts.h"
 
 #include "comparison.h"

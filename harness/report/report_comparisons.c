@@ -1,3 +1,4 @@
+/* The page's copy of what `compare` found. */
 #include "report_parts.h"
 
 #include "comparison.h"

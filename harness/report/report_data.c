@@ -1,3 +1,4 @@
+/* All data of a page, put together from its parts. */
 #include "report_parts.h"
 
 #include "environment.h"

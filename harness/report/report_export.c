@@ -1,3 +1,4 @@
+/* The page of one command's own objects, for --export html. */
 #include "report.h"
 
 #include "error.h"

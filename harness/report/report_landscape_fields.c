@@ -1,3 +1,4 @@
+/* The members that the objects of `landscape` have, part by part. */
 #include "report_landscape.h"
 
 #include <string.h>

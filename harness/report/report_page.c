@@ -1,3 +1,5 @@
+/* The page from its template: scripts, styles, Chart.js and the data in one file that loads
+ * nothing. */
 #include "report_parts.h"
 
 #include "error.h"

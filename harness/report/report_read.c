@@ -1,3 +1,4 @@
+/* Records, and folders of them, into the runs of a report. */
 #include "report_parts.h"
 
 #include "error.h"

@@ -1,3 +1,5 @@
+/* What `report` prints: runs of all machines side by side, and after them the other records one
+ * by one. */
 #include "report_parts.h"
 
 #include "error.h"

@@ -1,3 +1,5 @@
+/* The page's copy of trainings: settings, their values over the seeds, curves, budgets and
+ * targets. */
 #include "report_parts.h"
 
 #include "field.h"

@@ -1,3 +1,4 @@
+/* The page's copy of trends over many runs, with no more points than a chart can show. */
 #include "report_parts.h"
 
 #include "error.h"

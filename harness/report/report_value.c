@@ -1,3 +1,4 @@
+/* Single values of a record made fit for the page: texts cut and without paths, numbers rounded. */
 #include "report_parts.h"
 
 #include "field.h"
