@@ -320,11 +320,12 @@ static int32_t compare_trust(struct stored *stored) {
     int32_t status = BM_STATUS_OK;
     for (uint32_t i = 0; i < stored->pair_count && status == BM_STATUS_OK; i++) {
         const struct pair *pair = &stored->pairs[i];
+        const struct bm_stored_cell *one = pair->head != NULL ? pair->head : pair->base;
         int base = is_by_trust(pair->base);
         int head = is_by_trust(pair->head);
         char what[64];
-        (void)snprintf(what, sizeof what, "plugin of %.40s",
-                       label_of(pair->head != NULL ? pair->head : pair->base));
+        BM_ASSERT(one != NULL);
+        (void)snprintf(what, sizeof what, "plugin of %.40s", label_of(one));
         if ((base || head) && !is_told(stored->comparison, what)) {
             status = bm_comparison_differ(stored->comparison, what, texts[base], texts[head],
                                           stored->error);
