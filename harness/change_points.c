@@ -1,6 +1,7 @@
 #include "change_points.h"
 
 #include "error.h"
+#include "stats.h"
 #include "student.h"
 
 #include <math.h>
@@ -51,23 +52,12 @@ struct split {
 
 /* ---- Odd runs ---- */
 
-static int compare_doubles(const void *left, const void *right) {
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static double median(double *values, uint32_t count) {
-    qsort(values, count, sizeof *values, compare_doubles);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
-
 /* Of values without trend, from the differences of neighbours: a step is only one of them. */
 static double deviation(const double *values, uint32_t count, double *scratch) {
     for (uint32_t i = 1; i < count; i++) {
         scratch[i - 1] = fabs(values[i] - values[i - 1]);
     }
-    return NORMAL_MAD * median(scratch, count - 1) / sqrt(2.0);
+    return NORMAL_MAD * bm_stats_median(scratch, count - 1) / sqrt(2.0);
 }
 
 static double window_median(const double *values, uint32_t count, uint32_t at) {
@@ -77,7 +67,7 @@ static double window_median(const double *values, uint32_t count, uint32_t at) {
         begin = count - 2 * HALF_WINDOW - 1;
     }
     memcpy(window, values + begin, sizeof window);
-    return median(window, 2 * HALF_WINDOW + 1);
+    return bm_stats_median(window, 2 * HALF_WINDOW + 1);
 }
 
 static void filter(const double *values, uint32_t count, double *filtered, double *scratch) {
@@ -375,7 +365,7 @@ static void fill_profile(const double *values, struct profile *profile, double *
     }
     filter(logs, count, filtered, spare);
     memcpy(spare, filtered, count * sizeof *spare);
-    double centre = median(spare, count); /* sums of squares lose least near 0 */
+    double centre = bm_stats_median(spare, count); /* sums of squares lose least near 0 */
     profile->sum[0] = 0;
     profile->square[0] = 0;
     profile->product[0] = 0;

@@ -5,10 +5,10 @@
 #include "random.h"
 #include "row_worker.h"
 #include "schedule.h"
+#include "stats.h"
 #include "turn.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PADDING_MAX 4096u
@@ -63,18 +63,6 @@ static int32_t tell(const struct set *set, enum bm_arm arm, const char *what, do
 
 /* ---- Numbers ---- */
 
-static int compare_doubles(const void *left, const void *right) {
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-/* Puts them in order. */
-static double median(double *values, uint32_t count) {
-    qsort(values, count, sizeof *values, compare_doubles);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
-
 void bm_set_values(const double (*times_ns)[BM_ARM_COUNT],
                    uint32_t rounds,
                    double *log_ratio,
@@ -89,8 +77,8 @@ void bm_set_values(const double (*times_ns)[BM_ARM_COUNT],
         to_again[i] = head - log(times_ns[i][BM_ARM_AGAIN]);
         arms[i] = to_base[i] - to_again[i];
     }
-    *log_ratio = (median(to_base, rounds) + median(to_again, rounds)) / 2;
-    *aa = median(arms, rounds);
+    *log_ratio = (bm_stats_median(to_base, rounds) + bm_stats_median(to_again, rounds)) / 2;
+    *aa = bm_stats_median(arms, rounds);
 }
 
 static double median_ns(const struct set *set, enum bm_side side) {
@@ -104,7 +92,7 @@ static double median_ns(const struct set *set, enum bm_side side) {
             values[count++] = set->times_ns[i][BM_ARM_AGAIN];
         }
     }
-    return median(values, count);
+    return bm_stats_median(values, count);
 }
 
 void bm_set_order(uint64_t seed, uint32_t number, uint32_t round, enum bm_arm order[BM_ARM_COUNT]) {

@@ -155,12 +155,8 @@ static json_t *text_json(const char *text) {
 }
 
 /* Unknown is not a number, as it is for some fields, or 0, as for others. */
-static json_t *number_json(double number) {
-    return isfinite(number) ? json_real(number) : json_null();
-}
-
 static json_t *positive_json(double number) {
-    return number > 0 ? number_json(number) : json_null();
+    return number > 0 ? bm_field_finite(number) : json_null();
 }
 
 static json_t *instructions_json(const struct bm_comparison_instructions *counts) {
@@ -170,7 +166,7 @@ static json_t *instructions_json(const struct bm_comparison_instructions *counts
     return json_pack("{s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "known", (int)counts->is_known,
                      "base", positive_json(counts->base), "head", positive_json(counts->head),
                      "ratio", positive_json(counts->ratio), "threshold",
-                     number_json(counts->threshold), "regression", (int)counts->is_regression,
+                     bm_field_finite(counts->threshold), "regression", (int)counts->is_regression,
                      "source", text_json(counts->source), "reason", text_json(counts->reason));
 }
 
@@ -189,12 +185,12 @@ json_t *bm_comparison_cell_json(const struct bm_comparison_cell *cell) {
     json_t *figures =
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O?}",
                   "ratio", positive_json(cell->ratio), "low", positive_json(cell->low), "high",
-                  positive_json(cell->high), "p", number_json(cell->p), "sensitivity",
-                  number_json(cell->sensitivity), "sets", (json_int_t)cell->sets, "aa_ratio",
-                  number_json(cell->aa_ratio), "aa_spread", number_json(cell->aa_spread), "base_ns",
-                  positive_json(cell->base_ns), "head_ns", positive_json(cell->head_ns), "seconds",
-                  number_json(cell->seconds), "choices", choices_json(cell), "instructions",
-                  instructions_json(&cell->instructions), "details", cell->details);
+                  positive_json(cell->high), "p", bm_field_finite(cell->p), "sensitivity",
+                  bm_field_finite(cell->sensitivity), "sets", (json_int_t)cell->sets, "aa_ratio",
+                  bm_field_finite(cell->aa_ratio), "aa_spread", bm_field_finite(cell->aa_spread),
+                  "base_ns", positive_json(cell->base_ns), "head_ns", positive_json(cell->head_ns),
+                  "seconds", bm_field_finite(cell->seconds), "choices", choices_json(cell),
+                  "instructions", instructions_json(&cell->instructions), "details", cell->details);
     if (object == NULL || json_object_update(object, figures) != 0) {
         json_decref(object);
         object = NULL;

@@ -2,6 +2,7 @@
 
 #include "printable.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,10 @@ static json_t *mended(const char *text) {
 json_t *bm_field_string(const char *text) {
     json_t *json = json_string(text);
     return json != NULL ? json : mended(text);
+}
+
+json_t *bm_field_finite(double number) {
+    return isfinite(number) ? json_real(number) : json_null();
 }
 
 void bm_field_print_line(json_t *object, FILE *stream) {

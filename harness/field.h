@@ -1,6 +1,7 @@
 /*
- * Fields of the JSON objects in a record, for those that print them: a field that is absent or of
+ * Fields of the JSON objects in a record. For those that print them: a field that is absent or of
  * another type is an empty text or 0, so a damaged record makes a strange table and nothing worse.
+ * For those that make them: texts and numbers as JSON can hold them.
  */
 #ifndef BM_FIELD_H
 #define BM_FIELD_H
@@ -24,6 +25,9 @@ int bm_field_has_status(const json_t *object, const char *status);
 /* A JSON text, in which what is no UTF-8 became question marks: a text of a record that was cut may
  * end inside a letter. The caller's; NULL without memory. */
 json_t *bm_field_string(const char *text);
+
+/* A number; null where it is not finite. The caller's. */
+json_t *bm_field_finite(double number);
 
 /* An object as a line; takes it. */
 void bm_field_print_line(json_t *object, FILE *stream);

@@ -1,6 +1,7 @@
 #include "resume.h"
 
 #include "error.h"
+#include "option_table.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -174,18 +175,11 @@ static int is_ours(const char *name) {
 
 /* "--batch", "--batch=1,2" or a short form "-B", "-B1,2": has the user given this option? */
 static int is_given(const char *name, int argc, char **argv) {
-    static const struct {
-        const char *name;
-        char letter;
-    } letters[] = {{"backend", 'b'}, {"model", 'm'}, {"dataset", 'd'},    {"batch", 'B'},
-                   {"threads", 't'}, {"seed", 's'},  {"time-limit", 'l'}, {"epochs", 'e'}};
-
+    const struct bm_option_spec *option = bm_option_find(BM_COMMAND_RUN | BM_COMMAND_TRAIN, name);
     size_t length = strlen(name);
     char letter = '\0';
-    for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
-        if (strcmp(letters[i].name, name) == 0) {
-            letter = letters[i].letter;
-        }
+    if (option != NULL) {
+        letter = option->letter;
     }
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) == 0 && strncmp(argv[i] + 2, name, length) == 0 &&

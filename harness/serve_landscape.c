@@ -1,19 +1,15 @@
 #include "serve_landscape.h"
 
 #include "error.h"
+#include "field.h"
 #include "random.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 /* JSON has neither infinity nor NaN. */
-static json_t *number_json(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 /* ---- The shared arrays ---- */
 
 static int32_t map_vectors(struct bm_served_landscape *landscape,
@@ -152,7 +148,7 @@ static int32_t do_at(const struct bm_served_landscape *landscape,
     if (status == BM_STATUS_OK && json_is_true(json_object_get(command, "gradient"))) {
         status = bm_bench_read_gradient(trainer->bench, landscape->gradient, error);
     }
-    (void)json_object_set_new(reply, "loss", number_json(loss));
+    (void)json_object_set_new(reply, "loss", bm_field_finite(loss));
     return status;
 }
 
@@ -174,7 +170,7 @@ static int32_t do_evaluate(const struct bm_served_landscape *landscape,
     double count = (double)bench->dataset->split[split].count;
     int32_t status = give_state(landscape, bench, error);
     status = status ? status : bm_bench_evaluate(bench, (uint32_t)split, &loss, &correct, error);
-    (void)json_object_set_new(reply, "loss", number_json(loss / count));
+    (void)json_object_set_new(reply, "loss", bm_field_finite(loss / count));
     (void)json_object_set_new(reply, "accuracy", json_real((double)correct / count));
     return status;
 }

@@ -1,6 +1,7 @@
 #include "serve_train.h"
 
 #include "error.h"
+#include "field.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,10 +25,6 @@ static int32_t get_path(const json_t *command, const char **path, struct bm_erro
 }
 
 /* JSON has neither infinity nor NaN. */
-static json_t *number_json(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static double number_or_nan(const json_t *command, const char *key) {
     const json_t *member = json_object_get(command, key);
     return json_is_number(member) ? json_number_value(member) : (double)NAN;
@@ -72,7 +69,7 @@ do_run(struct bm_trainer *trainer, const json_t *command, json_t *reply, struct 
     (void)json_object_set_new(reply, "updates", json_integer((json_int_t)stretch.updates));
     (void)json_object_set_new(reply, "seconds", json_real(stretch.seconds));
     (void)json_object_set_new(reply, "total_seconds", json_real(trainer->seconds));
-    (void)json_object_set_new(reply, "loss", number_json(stretch.loss));
+    (void)json_object_set_new(reply, "loss", bm_field_finite(stretch.loss));
     (void)json_object_set_new(reply, "ended_epoch", json_boolean(stretch.ended_epoch));
     return status;
 }
@@ -93,7 +90,7 @@ static int32_t do_evaluate(struct bm_trainer *trainer,
         return bm_fail(error, BM_STATUS_INVALID, "worker: split %d has no images", (int)split);
     }
     int32_t status = bm_bench_evaluate(trainer->bench, (uint32_t)split, &loss, &correct, error);
-    (void)json_object_set_new(reply, "loss", number_json(loss / (double)count));
+    (void)json_object_set_new(reply, "loss", bm_field_finite(loss / (double)count));
     (void)json_object_set_new(reply, "accuracy", json_real((double)correct / (double)count));
     (void)json_object_set_new(reply, "count", json_integer((json_int_t)count));
     return status;
@@ -245,11 +242,11 @@ do_noise(struct bm_trainer *trainer, const json_t *command, json_t *reply, struc
     if (status != BM_STATUS_OK) {
         return status;
     }
-    (void)json_object_set_new(reply, "gradient_squared", number_json(noise.gradient2));
-    (void)json_object_set_new(reply, "trace", number_json(noise.trace));
-    (void)json_object_set_new(reply, "scale", number_json(noise.scale));
-    (void)json_object_set_new(reply, "low", number_json(noise.low));
-    (void)json_object_set_new(reply, "high", number_json(noise.high));
+    (void)json_object_set_new(reply, "gradient_squared", bm_field_finite(noise.gradient2));
+    (void)json_object_set_new(reply, "trace", bm_field_finite(noise.trace));
+    (void)json_object_set_new(reply, "scale", bm_field_finite(noise.scale));
+    (void)json_object_set_new(reply, "low", bm_field_finite(noise.low));
+    (void)json_object_set_new(reply, "high", bm_field_finite(noise.high));
     (void)json_object_set_new(reply, "reason",
                               json_string(noise.reason == NULL ? "" : noise.reason));
     return BM_STATUS_OK;

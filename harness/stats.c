@@ -12,13 +12,23 @@ static int compare_doubles(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
+void bm_stats_sort(double *values, uint64_t count) {
+    qsort(values, count, sizeof *values, compare_doubles);
+}
+
+double bm_stats_median(double *values, uint64_t count) {
+    BM_ASSERT(count > 0);
+    bm_stats_sort(values, count);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
 static void sort_copy(const double *values, uint64_t count, double *sorted) {
     BM_ASSERT(count > 0);
     for (uint64_t i = 0; i < count; i++) {
         BM_ASSERT(isfinite(values[i]) && values[i] > 0.0);
         sorted[i] = values[i];
     }
-    qsort(sorted, count, sizeof *sorted, compare_doubles);
+    bm_stats_sort(sorted, count);
 }
 
 /* h = (count - 1) q; x[floor h] + (h - floor h) (x[floor h + 1] - x[floor h]) */

@@ -1,6 +1,6 @@
 /*
  * What a series of times says: medians, quartiles, and intervals that assume no distribution. Pure
- * functions of arrays; everything is recomputed from the samples alone. A value that is not a
+ * functions of arrays; everything is recomputed from the samples alone. A time that is not a
  * number, not finite or not positive is a fault of the caller and stops at BM_ASSERT.
  *
  * The rounds are the sample, not the values in them: values of one round share the machine's mood
@@ -33,6 +33,12 @@ struct bm_series_stats {
     uint64_t count; /* samples */
     uint32_t rounds;
 };
+
+/* Puts values[0 .. count), numbers of any kind, in order. */
+void bm_stats_sort(double *values, uint64_t count);
+
+/* Puts them in order; the median of at least one. */
+double bm_stats_median(double *values, uint64_t count);
 
 /* The q-quantile, 0 <= q <= 1, of values[0 .. count), count > 0, interpolated linearly between
  * order statistics: definition 7 of Hyndman and Fan, "Sample quantiles in statistical packages",

@@ -1,12 +1,12 @@
 #include "stored_gate.h"
 
 #include "comparison_words.h"
+#include "stats.h"
 #include "stored_record.h"
 #include "yuen.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Of the bound that makes a regression or an improvement, and of the smallest change that would be
@@ -23,12 +23,6 @@
 
 /* ---- How much rounds tell ---- */
 
-static int compare_doubles(const void *left, const void *right) {
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 /* Sums over neighbours and over single values of one sample, the outer fifths moved in so that a
  * wild round does not hide how alike the others are. */
 static void
@@ -37,7 +31,7 @@ add_products(const double *values, uint32_t count, double *neighbours, double *s
     double moved[BM_STORED_SAMPLES_MAX];
     double mean = 0;
     memcpy(sorted, values, count * sizeof *values);
-    qsort(sorted, count, sizeof *sorted, compare_doubles);
+    bm_stats_sort(sorted, count);
     for (uint32_t i = 0; i < count; i++) {
         moved[i] = fmin(fmax(values[i], sorted[count / 5]), sorted[count - 1 - count / 5]);
         mean += moved[i] / count;
@@ -65,8 +59,7 @@ inflation_of(const double *base, uint32_t base_count, const double *head, uint32
 static double median_of(const double *values, uint32_t count) {
     double sorted[BM_STORED_CONTROLS_MAX];
     memcpy(sorted, values, count * sizeof *values);
-    qsort(sorted, count, sizeof *sorted, compare_doubles);
-    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+    return bm_stats_median(sorted, count);
 }
 
 /* 1.4826 times the median distance from the median: of normal values their standard deviation, and

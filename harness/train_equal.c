@@ -1,5 +1,6 @@
 #include "train_equal.h"
 
+#include "field.h"
 #include "options.h"
 #include "record.h"
 #include "seeds.h"
@@ -63,10 +64,6 @@ static void collect(const json_t *objects, json_t *a_key, json_t *b_key, struct 
     }
 }
 
-static json_t *number_json(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 json_t *bm_train_equivalence(
     const json_t *objects, json_t *key, json_t *backend, json_t *baseline, double margin) {
     struct pairs pairs;
@@ -83,10 +80,10 @@ json_t *bm_train_equivalence(
     (void)json_object_set(object, "baseline", json_object_get(baseline, "backend"));
     (void)json_object_set_new(object, "margin", json_real(margin));
     (void)json_object_set_new(object, "seeds", json_integer((json_int_t)pairs.count));
-    (void)json_object_set_new(object, "difference", number_json(found.difference.mean));
-    (void)json_object_set_new(object, "low", number_json(found.difference.low));
-    (void)json_object_set_new(object, "high", number_json(found.difference.high));
-    (void)json_object_set_new(object, "p", number_json(found.p));
+    (void)json_object_set_new(object, "difference", bm_field_finite(found.difference.mean));
+    (void)json_object_set_new(object, "low", bm_field_finite(found.difference.low));
+    (void)json_object_set_new(object, "high", bm_field_finite(found.difference.high));
+    (void)json_object_set_new(object, "p", bm_field_finite(found.p));
     (void)json_object_set_new(object, "verdict", json_string(bm_seeds_verdict_name(found.verdict)));
     (void)json_object_set_new(object, "reason", json_string(found.reason));
     return object;

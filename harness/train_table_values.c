@@ -1,10 +1,10 @@
 /* What the tables of `train` show of a setting, as numbers: its rate, what it reached under each
  * budget, what a target took. */
 #include "field.h"
+#include "stats.h"
 #include "train_table_parts.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *const bm_train_budgets[BM_TRAIN_BUDGETS] = {"epochs", "updates", "seconds"};
@@ -202,12 +202,6 @@ static int get_target(const json_t *training, const void *context, double *value
            bm_train_measure(target, query->key, value);
 }
 
-static int compare(const void *a, const void *b) {
-    const double *left = a;
-    const double *right = b;
-    return (*left > *right) - (*left < *right);
-}
-
 /* Median over all trainings that were tried, of which those that did not get there took longer
  * than any that did; 0 if it lies among those. */
 static int median_of(const struct bm_train_values *values, uint32_t tried, double *median) {
@@ -217,7 +211,7 @@ static int median_of(const struct bm_train_values *values, uint32_t tried, doubl
         return 0;
     }
     memcpy(sorted, values->value, values->count * sizeof sorted[0]);
-    qsort(sorted, values->count, sizeof sorted[0], compare);
+    bm_stats_sort(sorted, values->count);
     *median = tried % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     return 1;
 }

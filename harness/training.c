@@ -1,6 +1,7 @@
 #include "training.h"
 
 #include "error.h"
+#include "field.h"
 #include "interrupt.h"
 #include "record.h"
 #include "row_worker.h"
@@ -397,17 +398,13 @@ static void judge_progress(struct bm_training *training) {
 /* ---- Checkpoints ---- */
 
 /* JSON has neither infinity nor NaN. */
-static json_t *number_json(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *details_json(const struct bm_training *training) {
     if (training->last == NULL) {
         return json_object(); /* not one to go on with */
     }
     return json_pack(
         "{s:o, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:O, s:O, s:O, s:o}", "start_loss",
-        number_json(training->start_loss), "best_loss", number_json(training->best_loss),
+        bm_field_finite(training->start_loss), "best_loss", bm_field_finite(training->best_loss),
         "best_update", (json_int_t)training->best_update, "above_since",
         (json_int_t)training->above_since, "epoch", (json_int_t)training->epoch, "updates",
         (json_int_t)training->done, "seconds", training->trained_s, "update_s", training->update_s,

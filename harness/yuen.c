@@ -1,16 +1,10 @@
 #include "yuen.h"
 
 #include "error.h"
+#include "stats.h"
 #include "student.h"
 
 #include <math.h>
-#include <stdlib.h>
-
-static int compare_doubles(const void *left, const void *right) {
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 static void sort_copy(const double *values, uint32_t count, double *sorted) {
     BM_ASSERT(count >= BM_YUEN_COUNT_MIN);
@@ -18,7 +12,7 @@ static void sort_copy(const double *values, uint32_t count, double *sorted) {
         BM_ASSERT(isfinite(values[i]));
         sorted[i] = values[i];
     }
-    qsort(sorted, count, sizeof *sorted, compare_doubles);
+    bm_stats_sort(sorted, count);
 }
 
 static double mean_of(const double *values, uint32_t count) {

@@ -182,6 +182,17 @@ static void test_thin_is_even(void) {
     }
 }
 
+/* Also of values that are no times. */
+static void test_median(void) {
+    double odd[] = {3, -2, 0.5};
+    double even[] = {4, -1, 2, 1};
+    double one[] = {-7};
+    TEST_CHECK(bm_stats_median(odd, 3) == 0.5);
+    TEST_CHECK(odd[0] == -2 && odd[1] == 0.5 && odd[2] == 3);
+    TEST_CHECK(bm_stats_median(even, 4) == 1.5);
+    TEST_CHECK(bm_stats_median(one, 1) == -7);
+}
+
 static void test_ratio_is_paired(void) {
     /* The machine is four times slower in some rounds; b takes twice as long in every one. */
     const double a[] = {10, 40, 10, 40, 20};
@@ -267,6 +278,7 @@ int main(void) {
     test_known_forgives_outliers();
     test_thin();
     test_thin_is_even();
+    test_median();
     test_ratio_is_paired();
     test_ratio_tie();
     test_ratio_of_few_rounds_is_a_tie();

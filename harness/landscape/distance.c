@@ -51,7 +51,7 @@ static void write_distance(struct bm_landscape *landscape,
     json_t *object = bm_landscape_object("line", "distance");
     bm_landscape_describe(point, object);
     json_t *fields = json_pack("{s:s, s:f, s:o, s:o}", "from", name, "norm", length, "relative",
-                               bm_landscape_number(length / norm(from, count)), "by_layer",
+                               bm_field_finite(length / norm(from, count)), "by_layer",
                                by_layer(model, point->state.params, from));
     (void)json_object_update(object, fields);
     json_decref(fields);

@@ -49,16 +49,16 @@ uint32_t bm_escape_seeds(const struct bm_landscape *landscape, uint64_t seeds[BM
 
 void bm_escape_set_rule(json_t *object, const struct bm_escape_rule *rule) {
     (void)json_object_set_new(object, "optimizer", json_string(rule->optimizer));
-    (void)json_object_set_new(object, "rate", bm_landscape_number(rule->rate));
-    (void)json_object_set_new(object, "momentum", bm_landscape_number(rule->momentum));
+    (void)json_object_set_new(object, "rate", bm_field_finite(rule->rate));
+    (void)json_object_set_new(object, "momentum", bm_field_finite(rule->momentum));
     (void)json_object_set_new(
         object, "batch", rule->batch > 0 ? json_integer((json_int_t)rule->batch) : json_null());
-    (void)json_object_set_new(object, "noise", bm_landscape_number(rule->noise));
+    (void)json_object_set_new(object, "noise", bm_field_finite(rule->noise));
 }
 
 static json_t *with_interval(const char *name, struct bm_counted_value value) {
-    return json_pack("{s:o, s:o, s:o}", name, bm_landscape_number(value.value), "low",
-                     bm_landscape_number(value.low), "high", bm_landscape_number(value.high));
+    return json_pack("{s:o, s:o, s:o}", name, bm_field_finite(value.value), "low",
+                     bm_field_finite(value.low), "high", bm_field_finite(value.high));
 }
 
 json_t *bm_escape_count(const char *surface,
@@ -155,7 +155,7 @@ json_t *bm_escape_contour(const struct bm_surface *surface,
             json_decref(values);
             return NULL;
         }
-        (void)json_array_append_new(values, bm_landscape_number(found));
+        (void)json_array_append_new(values, bm_field_finite(found));
     }
     json_t *object = contour_object(surface, columns, rows);
     (void)json_object_set_new(object, "values", values);
@@ -180,8 +180,8 @@ json_t *bm_escape_end(const struct bm_surface *surface, const double point[2]) {
     bm_surface_eigenvalues(surface, &values, eigenvalues);
     return json_pack("{s:o, s:o, s:o, s:o, s:s}", "point",
                      bm_landscape_numbers(point, surface->dimensions), "loss",
-                     bm_landscape_number(values.value), "gradient_norm",
-                     bm_landscape_number(bm_surface_gradient_norm(surface, &values)), "eigenvalues",
+                     bm_field_finite(values.value), "gradient_norm",
+                     bm_field_finite(bm_surface_gradient_norm(surface, &values)), "eigenvalues",
                      bm_landscape_numbers(eigenvalues, surface->dimensions), "kind",
                      bm_point_kind_name(bm_surface_kind(surface, &values)));
 }

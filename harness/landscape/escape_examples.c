@@ -179,7 +179,7 @@ static void write_path(const struct examples *of,
     bm_escape_set_rule(object, &rule);
     (void)json_object_set_new(object, "examples_per_update", json_integer((json_int_t)batch));
     set_arrays(object, trace, batch);
-    (void)json_object_set_new(object, "asymmetry", bm_landscape_number(trace->asymmetry));
+    (void)json_object_set_new(object, "asymmetry", bm_field_finite(trace->asymmetry));
     bm_examples_to_point(trace->params[trace->count - 1], end);
     (void)json_object_set_new(object, "end", bm_escape_end(&bm_examples_surface, end));
     (void)json_object_set_new(object, "crossed", json_null());
@@ -255,8 +255,7 @@ static int32_t write_contour(struct examples *of, struct bm_probe *probe) {
     (void)json_object_update_missing(object, fields);
     json_decref(fields);
     (void)json_object_set_new(
-        object, "check",
-        json_pack("{s:o}", "difference", bm_landscape_number(compared.difference)));
+        object, "check", json_pack("{s:o}", "difference", bm_field_finite(compared.difference)));
     bm_landscape_write(of->landscape, object);
     return BM_STATUS_OK;
 }

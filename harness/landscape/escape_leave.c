@@ -139,7 +139,7 @@ static json_t *curve_json(const struct leave *leave) {
     json_t *losses = json_array();
     for (uint32_t i = 0; i < count; i++) {
         (void)json_array_append_new(updates, json_integer((json_int_t)leave->at[kept[i]]));
-        (void)json_array_append_new(losses, bm_landscape_number(leave->losses[kept[i]]));
+        (void)json_array_append_new(losses, bm_field_finite(leave->losses[kept[i]]));
     }
     return json_pack("{s:o, s:o}", "updates", updates, "losses", losses);
 }
@@ -151,7 +151,7 @@ static json_t *leave_json(const struct leave *leave, const struct bm_probe *prob
                                    : bm_landscape_object("escape", "leave");
     bm_escape_set_rule(object, &rule);
     (void)json_object_set_new(object, "seed", json_integer((json_int_t)leave->seed));
-    (void)json_object_set_new(object, "perturbation", bm_landscape_number(leave->perturbation));
+    (void)json_object_set_new(object, "perturbation", bm_field_finite(leave->perturbation));
     (void)json_object_set_new(object, "updates",
                               leave->updates > 0 ? json_integer((json_int_t)leave->updates)
                                                  : json_null());
@@ -219,7 +219,7 @@ run_seeds(struct bm_saddle *saddle, const struct bm_saddle_rule *rule, struct le
         return;
     }
     json_t *object = bm_escape_count(surface, question, &words, runs, updates, yes, LIMIT);
-    (void)json_object_set_new(object, "perturbation", bm_landscape_number(PERTURBATION));
+    (void)json_object_set_new(object, "perturbation", bm_field_finite(PERTURBATION));
     if (runs < planned) {
         bm_landscape_fail(object, "cut", "not all seeds could be run");
     }

@@ -65,9 +65,9 @@ static int32_t take_eigenvalues(struct bm_saddle *saddle,
 }
 
 static json_t *eigenvalue_json(const struct bm_eigenvalue *eigenvalue) {
-    return json_pack("{s:o, s:o, s:o}", "value", bm_landscape_number(eigenvalue->value), "residual",
-                     bm_landscape_number(eigenvalue->residual), "error",
-                     bm_landscape_number(eigenvalue->error));
+    return json_pack("{s:o, s:o, s:o}", "value", bm_field_finite(eigenvalue->value), "residual",
+                     bm_field_finite(eigenvalue->residual), "error",
+                     bm_field_finite(eigenvalue->error));
 }
 
 /* NULL where the eigenvalues do not tell. */
@@ -95,7 +95,7 @@ static void set_networks(json_t *object, const struct bm_saddle *saddle) {
     (void)json_object_set_new(object, "narrow", json_string(narrow));
     (void)json_object_set_new(object, "wide", json_string(wide));
     (void)json_object_set_new(object, "duplicated", units);
-    (void)json_object_set_new(object, "share", bm_landscape_number(saddle->duplicate.share));
+    (void)json_object_set_new(object, "share", bm_field_finite(saddle->duplicate.share));
     (void)json_object_set_new(object, "updates", json_integer((json_int_t)saddle->updates));
     (void)json_object_set_new(
         object, "method",
@@ -107,16 +107,16 @@ static void set_networks(json_t *object, const struct bm_saddle *saddle) {
 
 static void
 set_numbers(json_t *object, const struct bm_saddle *saddle, const struct plateau *plateau) {
-    (void)json_object_set_new(object, "loss", bm_landscape_number(saddle->plateau));
-    (void)json_object_set_new(object, "gradient_norm", bm_landscape_number(plateau->gradient_norm));
+    (void)json_object_set_new(object, "loss", bm_field_finite(saddle->plateau));
+    (void)json_object_set_new(object, "gradient_norm", bm_field_finite(plateau->gradient_norm));
     (void)json_object_set_new(object, "relative_gradient_norm",
-                              bm_landscape_number(plateau->gradient_norm / saddle->start_norm));
+                              bm_field_finite(plateau->gradient_norm / saddle->start_norm));
     (void)json_object_set_new(object, "products",
                               json_integer((json_int_t)plateau->products.products));
     (void)json_object_set_new(
         object, "check",
         json_pack("{s:o}", "loss_difference",
-                  bm_landscape_number(fabs(saddle->plateau - saddle->narrow_loss))));
+                  bm_field_finite(fabs(saddle->plateau - saddle->narrow_loss))));
     if (plateau->lanczos.values > 0) {
         (void)json_object_set_new(object, "smallest",
                                   eigenvalue_json(&plateau->lanczos.smallest[0]));

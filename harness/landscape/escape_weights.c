@@ -36,14 +36,14 @@ int32_t bm_escape_weights(struct bm_landscape *landscape) {
     double recursion = points[updates][0] - points[updates - 1][0];
     json_t *object = bm_landscape_object("escape", "weights");
     (void)json_object_set_new(object, "surface", json_string(setup.surface->name));
-    (void)json_object_set_new(object, "momentum", bm_landscape_number(MOMENTUM));
-    (void)json_object_set_new(object, "rate", bm_landscape_number(RATE));
+    (void)json_object_set_new(object, "momentum", bm_field_finite(MOMENTUM));
+    (void)json_object_set_new(object, "rate", bm_field_finite(RATE));
     (void)json_object_set_new(object, "updates", json_integer((json_int_t)updates));
     (void)json_object_set_new(object, "coefficients", bm_landscape_numbers(coefficients, updates));
     (void)json_object_set_new(object, "gradients", bm_landscape_numbers(slope, updates));
-    (void)json_object_set_new(object, "recursion", bm_landscape_number(recursion));
-    (void)json_object_set_new(object, "sum", bm_landscape_number(sum));
-    (void)json_object_set_new(object, "difference", bm_landscape_number(fabs(recursion - sum)));
+    (void)json_object_set_new(object, "recursion", bm_field_finite(recursion));
+    (void)json_object_set_new(object, "sum", bm_field_finite(sum));
+    (void)json_object_set_new(object, "difference", bm_field_finite(fabs(recursion - sum)));
     bm_landscape_write(landscape, object);
     return BM_STATUS_OK;
 }

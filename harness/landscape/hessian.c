@@ -240,20 +240,20 @@ static json_t *step_json(const struct bm_curvature_choice *choice) {
     json_t *tried = json_array();
     for (uint32_t i = 0; i < choice->count; i++) {
         (void)json_array_append_new(tried, json_pack("{s:o, s:o}", "step",
-                                                     bm_landscape_number(choice->tried[i]), "error",
-                                                     bm_landscape_number(choice->errors[i])));
+                                                     bm_field_finite(choice->tried[i]), "error",
+                                                     bm_field_finite(choice->errors[i])));
     }
-    return json_pack("{s:o, s:o, s:o}", "value", bm_landscape_number(choice->step), "error",
-                     bm_landscape_number(choice->error), "tried", tried);
+    return json_pack("{s:o, s:o, s:o}", "value", bm_field_finite(choice->step), "error",
+                     bm_field_finite(choice->error), "tried", tried);
 }
 
 static json_t *values_json(const struct bm_eigenvalue *values, uint32_t count) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < count; i++) {
-        (void)json_array_append_new(
-            list, json_pack("{s:o, s:o, s:o}", "value", bm_landscape_number(values[i].value),
-                            "residual", bm_landscape_number(values[i].residual), "error",
-                            bm_landscape_number(values[i].error)));
+        (void)json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "value",
+                                                    bm_field_finite(values[i].value), "residual",
+                                                    bm_field_finite(values[i].residual), "error",
+                                                    bm_field_finite(values[i].error)));
     }
     return list;
 }
@@ -263,10 +263,10 @@ static json_t *trace_json(const struct hessian *hessian) {
     if (trace->vectors == 0) {
         return json_null();
     }
-    return json_pack("{s:o, s:o, s:o, s:I, s:o}", "value", bm_landscape_number(trace->value),
-                     "standard_error", bm_landscape_number(trace->standard_error), "error",
-                     bm_landscape_number(trace->error), "vectors", (json_int_t)trace->vectors,
-                     "step", step_json(&hessian->random_choice));
+    return json_pack("{s:o, s:o, s:o, s:I, s:o}", "value", bm_field_finite(trace->value),
+                     "standard_error", bm_field_finite(trace->standard_error), "error",
+                     bm_field_finite(trace->error), "vectors", (json_int_t)trace->vectors, "step",
+                     step_json(&hessian->random_choice));
 }
 
 static json_t *spectrum_json(const struct hessian *hessian) {
@@ -275,10 +275,9 @@ static json_t *spectrum_json(const struct hessian *hessian) {
     json_t *object = bm_probe_object(&hessian->probe, "hessian", "spectrum");
     json_t *fields = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:s?, s:s?}", "loss",
-        bm_landscape_number(hessian->loss), "gradient_norm",
-        bm_landscape_number(hessian->gradient_norm), "gradient_noise",
-        bm_landscape_number(noise_of(&hessian->choice)), "gradient_curvature",
-        bm_landscape_number(hessian->curvature), "step",
+        bm_field_finite(hessian->loss), "gradient_norm", bm_field_finite(hessian->gradient_norm),
+        "gradient_noise", bm_field_finite(noise_of(&hessian->choice)), "gradient_curvature",
+        bm_field_finite(hessian->curvature), "step",
         hessian->choice.count > 0 ? step_json(&hessian->choice) : json_null(), "largest",
         values_json(lanczos->largest, lanczos->values), "smallest",
         values_json(lanczos->smallest, lanczos->values), "converged", (int)lanczos->converged,
@@ -316,14 +315,14 @@ static json_t *walk_json(const struct hessian *hessian, const struct bm_walk *wa
         lowest = walk->losses[i] < walk->losses[lowest] ? i : lowest;
     }
     json_t *fields = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o}", "eigenvalue", bm_landscape_number(walk->eigenvalue), "slope",
-        bm_landscape_number(walk->slope), "t", bm_landscape_numbers(walk->t, walk->count), "losses",
+        "{s:o, s:o, s:o, s:o, s:o}", "eigenvalue", bm_field_finite(walk->eigenvalue), "slope",
+        bm_field_finite(walk->slope), "t", bm_landscape_numbers(walk->t, walk->count), "losses",
         bm_landscape_numbers(walk->losses, walk->count), "quadratic",
         bm_landscape_numbers(quadratic, walk->count));
     if (walk->count > 0) {
         (void)json_object_set_new(fields, "lowest",
-                                  json_pack("{s:o, s:o}", "t", bm_landscape_number(walk->t[lowest]),
-                                            "loss", bm_landscape_number(walk->losses[lowest])));
+                                  json_pack("{s:o, s:o}", "t", bm_field_finite(walk->t[lowest]),
+                                            "loss", bm_field_finite(walk->losses[lowest])));
     }
     (void)json_object_update(object, fields);
     json_decref(fields);

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "landscape.h"
+#include "stats.h"
 #include "student.h"
 
 #include <math.h>
@@ -129,12 +130,6 @@ struct curve {
     uint32_t seed_count[POINT_MAX];
 };
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static int is_final(const json_t *object) {
     const char *kind = json_string_value(json_object_get(object, "kind"));
     const char *role = json_string_value(json_object_get(object, "role"));
@@ -185,11 +180,6 @@ static void collect(const json_t *objects, struct curve *curve) {
     }
 }
 
-static double median(double *values, uint32_t count) {
-    qsort(values, count, sizeof *values, by_value);
-    return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 /* NAN if a seed did not get there. */
 static double median_updates(struct curve *curve, uint32_t i) {
     for (uint32_t s = 0; s < curve->seed_count[i]; s++) {
@@ -197,7 +187,7 @@ static double median_updates(struct curve *curve, uint32_t i) {
             return (double)NAN;
         }
     }
-    return median(curve->seeds[i], curve->seed_count[i]);
+    return bm_stats_median(curve->seeds[i], curve->seed_count[i]);
 }
 
 static json_t *curve_json(struct curve *curve, const char *name) {
@@ -219,9 +209,9 @@ static json_t *curve_json(struct curve *curve, const char *name) {
         curve->target, "optimizer", curve->optimizer, "batches",
         bm_landscape_numbers(batches, count), "updates", bm_landscape_numbers(updates, count),
         "examples", bm_landscape_numbers(examples, count), "points", (int)count, "smallest_updates",
-        bm_landscape_number(knee.updates), "smallest_examples", bm_landscape_number(knee.examples),
-        "critical_batch", bm_landscape_number(knee.critical), "low", bm_landscape_number(knee.low),
-        "high", bm_landscape_number(knee.high));
+        bm_field_finite(knee.updates), "smallest_examples", bm_field_finite(knee.examples),
+        "critical_batch", bm_field_finite(knee.critical), "low", bm_field_finite(knee.low), "high",
+        bm_field_finite(knee.high));
     (void)json_object_update(object, fields);
     json_decref(fields);
     if (!found) {

@@ -13,22 +13,18 @@ json_t *bm_landscape_object(const char *analysis, const char *part) {
                      "");
 }
 
-json_t *bm_landscape_number(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 json_t *bm_landscape_numbers(const double *values, uint64_t count) {
     json_t *list = json_array();
     for (uint64_t i = 0; i < count; i++) {
-        (void)json_array_append_new(list, bm_landscape_number(values[i]));
+        (void)json_array_append_new(list, bm_field_finite(values[i]));
     }
     return list;
 }
 
 static json_t *split_json(double loss, double accuracy) {
     return isnan(loss) ? json_null()
-                       : json_pack("{s:o, s:o}", "loss", bm_landscape_number(loss), "accuracy",
-                                   bm_landscape_number(accuracy));
+                       : json_pack("{s:o, s:o}", "loss", bm_field_finite(loss), "accuracy",
+                                   bm_field_finite(accuracy));
 }
 
 void bm_landscape_describe(const struct bm_landscape_point *point, json_t *object) {

@@ -8,6 +8,7 @@
 
 #include "campaign.h"
 #include "checkpoint.h"
+#include "field.h"
 
 #define BM_LANDSCAPE_POINT_MAX 64u
 #define BM_LANDSCAPE_PATH_MAX 31u /* the start, and at most 30 more */
@@ -80,9 +81,6 @@ int bm_landscape_stopped(const struct bm_landscape *landscape);
 
 /* Why, as the reason of an object. */
 const char *bm_landscape_stop_text(void);
-
-/* A JSON number, or null where it is not finite. */
-json_t *bm_landscape_number(double value);
 
 /* A JSON array of numbers, null where one is not finite. */
 json_t *bm_landscape_numbers(const double *values, uint64_t count);

@@ -117,7 +117,7 @@ static json_t *line_json(const struct bm_probe *probe, const struct line *line) 
         "train", pair_json(line->values[0], line->values[1], line->count), "test",
         pair_json(line->values[2], line->values[3], line->count), "statistics",
         probe->statistics_count > 0 ? "renewed" : "none", "barrier",
-        bm_landscape_number(bm_line_barrier(line->t, line->values[0], line->count)));
+        bm_field_finite(bm_line_barrier(line->t, line->values[0], line->count)));
     (void)json_object_update(object, fields);
     json_decref(fields);
     /* Whole splits are evaluated here, by running statistics, whatever the loss elsewhere is. */

@@ -29,11 +29,11 @@ static const char *stage_of(const struct bm_landscape_point *point, uint32_t ind
 }
 
 static json_t *noise_json(const struct bm_noise *noise) {
-    return json_pack(
-        "{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "slice", (json_int_t)noise->images, "slices",
-        (json_int_t)noise->slices, "gradient_squared", bm_landscape_number(noise->gradient2),
-        "trace", bm_landscape_number(noise->trace), "scale", bm_landscape_number(noise->scale),
-        "low", bm_landscape_number(noise->low), "high", bm_landscape_number(noise->high));
+    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "slice", (json_int_t)noise->images,
+                     "slices", (json_int_t)noise->slices, "gradient_squared",
+                     bm_field_finite(noise->gradient2), "trace", bm_field_finite(noise->trace),
+                     "scale", bm_field_finite(noise->scale), "low", bm_field_finite(noise->low),
+                     "high", bm_field_finite(noise->high));
 }
 
 /* How many images the slices take together, and each of them; 0: too few for two slices. */
@@ -82,7 +82,7 @@ struct sums {
 };
 
 static void add_to(struct sums *sums, const struct bm_noise *noise) {
-    (void)json_array_append_new(sums->from, bm_landscape_number(noise->scale));
+    (void)json_array_append_new(sums->from, bm_field_finite(noise->scale));
     if (isfinite(noise->scale)) {
         sums->count++;
         sums->scale += noise->scale;
@@ -104,8 +104,8 @@ static json_t *pooled_json(const struct sums *sums) {
     double low = sums->trace / above_zero(sums->gradient2 + sums->error);
     double high = sums->trace / above_zero(sums->gradient2 - sums->error);
     return json_pack("{s:o, s:o, s:o}", "scale",
-                     bm_landscape_number(sums->trace / above_zero(sums->gradient2)), "low",
-                     bm_landscape_number(low), "high", bm_landscape_number(high));
+                     bm_field_finite(sums->trace / above_zero(sums->gradient2)), "low",
+                     bm_field_finite(low), "high", bm_field_finite(high));
 }
 
 static int32_t measure_at(struct bm_probe *probe,
@@ -167,11 +167,11 @@ static void write_average(struct bm_probe *probe,
     double count = sums->count > 0 ? (double)sums->count : (double)NAN;
     json_t *object = new_object(probe, point, "average");
     json_t *of_paper = published_json(probe->of.dataset->name, sums->scale / count, &within);
-    json_t *fields = json_pack(
-        "{s:o, s:o, s:o, s:o, s:O, s:o, s:o}", "scale", bm_landscape_number(sums->scale / count),
-        "low", bm_landscape_number(sums->low / count), "high",
-        bm_landscape_number(sums->high / count), "pooled", pooled_json(sums), "from", sums->from,
-        "published", of_paper, "within", bm_landscape_number(within));
+    json_t *fields =
+        json_pack("{s:o, s:o, s:o, s:o, s:O, s:o, s:o}", "scale",
+                  bm_field_finite(sums->scale / count), "low", bm_field_finite(sums->low / count),
+                  "high", bm_field_finite(sums->high / count), "pooled", pooled_json(sums), "from",
+                  sums->from, "published", of_paper, "within", bm_field_finite(within));
     (void)json_object_update(object, fields);
     json_decref(fields);
     if (sums->count == 0) {

@@ -174,7 +174,7 @@ static int32_t add_values(struct bm_probe *probe,
             place_params(plane, x, y, plane->params);
             status = bm_objective_at(&probe->objective, plane->params, &loss, NULL, error);
         }
-        (void)json_array_append_new(values, bm_landscape_number(loss));
+        (void)json_array_append_new(values, bm_field_finite(loss));
     }
     return status;
 }

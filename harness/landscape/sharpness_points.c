@@ -88,19 +88,19 @@ static void write_point(struct run *run, json_t *object, json_t *fields) {
 static json_t *after_json(const struct bm_ascent *ascent) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < ascent->evaluations; i++) {
-        (void)json_array_append_new(
-            list, bm_landscape_number(bm_sharpness_phi(ascent, ascent->values[i])));
+        (void)json_array_append_new(list,
+                                    bm_field_finite(bm_sharpness_phi(ascent, ascent->values[i])));
     }
     return list;
 }
 
 static json_t *ascent_json(const struct bm_ascent *ascent, uint32_t method) {
     return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:s}", "method", bm_ascent_names[method],
-                     "value", bm_landscape_number(bm_sharpness_phi(ascent, ascent->highest)),
-                     "loss", bm_landscape_number(ascent->start), "highest",
-                     bm_landscape_number(ascent->highest), "steps", (json_int_t)ascent->steps,
-                     "evaluations", (json_int_t)ascent->evaluations, "after", after_json(ascent),
-                     "ended", ascent->end);
+                     "value", bm_field_finite(bm_sharpness_phi(ascent, ascent->highest)), "loss",
+                     bm_field_finite(ascent->start), "highest", bm_field_finite(ascent->highest),
+                     "steps", (json_int_t)ascent->steps, "evaluations",
+                     (json_int_t)ascent->evaluations, "after", after_json(ascent), "ended",
+                     ascent->end);
 }
 
 /* What a method beside found, or why it did not. */
@@ -128,7 +128,7 @@ static json_t *sharpness_json(const struct run *run, const struct bm_sharpness *
         sharpness->epsilon, "draw",
         subspace == NULL ? json_null() : json_integer((json_int_t)subspace->seed), "columns",
         subspace == NULL ? NULL : "standard normal", "scaled", run->setting.scaled,
-        "function_change", bm_landscape_number(run->function_change), "beside", beside);
+        "function_change", bm_field_finite(run->function_change), "beside", beside);
     (void)json_object_update(object, of);
     json_decref(of);
     return object;
@@ -264,8 +264,8 @@ comparison_json(const struct run *run, const char *method, const struct bm_sharp
         "{s:s, s:s, s:s, s:s, s:I, s:s, s:f, s:{s:o, s:o, s:o}, s:o, s:o, s:s}", "method", method,
         "model", state->model, "dataset", state->dataset, "optimizer", state->optimizer, "pairs",
         (json_int_t)ratio->pairs, "space", space_of(setting), "epsilon", setting->epsilon, "ratio",
-        "value", bm_landscape_number(ratio->value), "low", bm_landscape_number(ratio->low), "high",
-        bm_landscape_number(ratio->high), "paper",
+        "value", bm_field_finite(ratio->value), "low", bm_field_finite(ratio->low), "high",
+        bm_field_finite(ratio->high), "paper",
         paper == NULL ? json_null()
                       : json_pack("{s:f, s:f}", "small", paper->small, "large", paper->large),
         "agrees",
@@ -333,7 +333,7 @@ static void write_line(struct run *run, const struct bm_landscape_point *point) 
     json_t *fields = json_pack("{s:I, s:o, s:o, s:o, s:b}", "seed", (json_int_t)run->subspace_seed,
                                "t", bm_landscape_numbers(line.t, line.count), "losses",
                                bm_landscape_numbers(line.losses, line.count), "width",
-                               bm_landscape_number(line.width), "at_least", (int)line.at_least);
+                               bm_field_finite(line.width), "at_least", (int)line.at_least);
     if (status != BM_STATUS_OK) {
         bm_probe_fail(&run->probe, object, status, &error);
     }

@@ -170,7 +170,7 @@ static void set_points(json_t *object,
         (void)json_array_append_new(
             places, bm_landscape_numbers(points + 2 * kept[i], setup->surface->dimensions));
         (void)json_array_append_new(updates, json_integer((json_int_t)kept[i]));
-        (void)json_array_append_new(losses, bm_landscape_number(values.value));
+        (void)json_array_append_new(losses, bm_field_finite(values.value));
         if (each > 0) {
             (void)json_array_append_new(examples, json_integer((json_int_t)seen));
         }
