@@ -458,10 +458,16 @@ const char *bm_option_nearest(uint32_t command, const char *name, int32_t ini_on
     size_t shortest = strlen(name) / 3 + 2; /* farther away is another word, not a slip */
     for (uint32_t i = 0; i < bm_option_count; i++) {
         const struct bm_option_spec *option = &bm_option_table[i];
-        if ((option->commands & command) == 0 || (ini_only && option->command_line_only)) {
+        if ((option->commands & command) == 0) {
             continue;
         }
         size_t found = distance(name, option->name);
+        if (ini_only && option->command_line_only) {
+            if (found == 0) {
+                return NULL; /* no slip: an option that no ini file may have */
+            }
+            continue;
+        }
         if (found < shortest) {
             shortest = found;
             nearest = option->name;
