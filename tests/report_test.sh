@@ -492,6 +492,7 @@ refused([{**RUN, "version": 7}], "1: run: expected a text as version, found 7")
 refused([{**RUN, "host": []}], "1: run: expected an object as host, found []")
 refused([{**RUN, "command_name": "check"}],
         '1: run: expected run, train, compare, history or landscape as command_name, found "check"')
+report(write("unnamed.jsonl", [{**RUN, "command_name": None}, cell("x", 1, [1.0] * 5)]), "-o", "unnamed.html")
 refused([{**RUN, "started": "yesterday"}, cell("x", 1, [1.0])], "1: started: expected a time like 2026-11-25T04:44:53Z")
 refused([RUN, "garbage"], "2: expected a JSON object with a kind")
 refused([RUN, cell("x", 1, [1.0])] + ['{"kind":"cell","batch":1e999}'], "3: expected a JSON object with a kind")

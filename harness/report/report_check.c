@@ -76,16 +76,18 @@ static int32_t check_fields(const struct bm_report_place *place,
 static int32_t
 check_command(const struct bm_report_place *place, const json_t *run, struct bm_error *error) {
     static const char *const names[] = {"run", "train", "compare", "history", "landscape"};
-    const json_t *name = json_object_get(run, "command_name");
-    for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(json_string_value(name), names[i]) == 0) {
+    const json_t *value = json_object_get(run, "command_name");
+    const char *name = json_string_value(value);
+    if (name == NULL) { /* left out, or null */
+        return BM_STATUS_OK;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
             return BM_STATUS_OK;
         }
     }
-    return name == NULL
-               ? BM_STATUS_OK
-               : bm_report_refuse(place, "command_name",
-                                  "run, train, compare, history or landscape", name, error);
+    return bm_report_refuse(place, "command_name", "run, train, compare, history or landscape",
+                            value, error);
 }
 
 static int32_t
