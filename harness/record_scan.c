@@ -259,7 +259,7 @@ static json_t *parse_thin(struct bm_record_scan *scan, const char *line) {
 /* ---- Sizes ---- */
 
 /* Whether a text or a name in it is too long. Jansson parses no deeper than 2048. */
-static int has_long_text(const json_t *value) {
+static int has_long_text(json_t *value) {
     const char *key;
     json_t *inner;
     size_t index;
@@ -267,8 +267,7 @@ static int has_long_text(const json_t *value) {
     json_array_foreach(value, index, inner) {
         is_long = is_long || has_long_text(inner);
     }
-    /* Iterators want an object that may be changed; this one is not. */
-    json_object_foreach((json_t *)(uintptr_t)value, key, inner) {
+    json_object_foreach(value, key, inner) {
         is_long = is_long || strlen(key) > BM_RECORD_TEXT_MAX || has_long_text(inner);
     }
     return is_long;

@@ -20,8 +20,8 @@ static void expect(const char *text, size_t capacity, const char *expected) {
     FILE *cache = fopen(line, "w");
     TEST_CHECK(cache != NULL && fputs(text, cache) >= 0 && fclose(cache) == 0);
     (void)snprintf(line, sizeof line, "%s/tests/program %zu", root, capacity);
-    FILE *answer = popen(line, "r"); /* NOLINT(cert-env33-c): the test's own words */
-    TEST_CHECK(answer != NULL && fgets(line, sizeof line, answer) != NULL && pclose(answer) == 0);
+    FILE *copy = popen(line, "r"); /* NOLINT(cert-env33-c): the test's own words */
+    TEST_CHECK(copy != NULL && fgets(line, sizeof line, copy) != NULL && pclose(copy) == 0);
     line[strcspn(line, "\n")] = '\0';
     TEST_CHECK_STR(line, expected);
 }

@@ -45,8 +45,8 @@ json_t *bm_escape_count(const char *surface,
 
 /* ---- Pictures ---- */
 
-#define BM_ESCAPE_GRID 41u    /* values of a contour along each axis */
-#define BM_ESCAPE_LINE 281u   /* of a surface of one dimension */
+#define BM_ESCAPE_GRID 41u   /* values of a contour along each axis */
+#define BM_ESCAPE_LINE 281u  /* of a surface of one dimension */
 #define BM_ESCAPE_POINTS 64u /* most that are kept of a path */
 
 /* A contour of a surface whose value at a point is asked for by `value`, which may be NULL: the
