@@ -24,6 +24,7 @@ struct bm_option_spec {
     uint32_t commands;         /* BM_COMMAND_* it belongs to */
     char letter;               /* short form or 0 */
     uint8_t command_line_only; /* no key of an ini file */
+    uint8_t is_recorded;       /* says what is measured: records keep it, --resume takes it back */
     int32_t (*set)(const struct bm_assignment *assignment, struct bm_error *error);
     size_t offset; /* of the field in struct bm_options, and its size */
     size_t size;
@@ -57,6 +58,10 @@ int32_t bm_option_set(const struct bm_option_spec *option,
                       struct bm_option_source *source,
                       struct bm_options *options,
                       struct bm_error *error);
+
+/* The text that bm_option_set reads as the value that `options` has; free() it. NULL: a value that
+ * was not given, or no memory. Only of options that are recorded. */
+char *bm_option_text(const struct bm_option_spec *option, const struct bm_options *options);
 
 /* Adds or replaces option.KEY or env.KEY of a backend. */
 int32_t bm_option_set_backend(struct bm_options *options,

@@ -102,6 +102,7 @@ struct bm_landscape_options {
 
 /* One concern a field, named after its option. A list with count 0 was not given. */
 struct bm_options {
+    uint32_t command; /* BM_COMMAND_*: whose they are */
     char preset[BM_NAME_SIZE];
     char config[BM_PATH_SIZE];
     struct bm_name_list backend; /* NAME or NAME:DEVICE */

@@ -3,44 +3,11 @@
 #include "error.h"
 #include "option_table.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- Options as texts ---- */
-
-static json_t *join_names(const struct bm_name_list *list) {
-    char text[BM_LIST_MAX * (BM_NAME_SIZE + 1)] = "";
-    size_t used = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? "," : "",
-                                 list->names[i]);
-    }
-    return json_string(text);
-}
-
-static json_t *join_numbers(const struct bm_number_list *list) {
-    char text[BM_LIST_MAX * 24] = "";
-    size_t used = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%llu", i > 0 ? "," : "",
-                                 (unsigned long long)list->values[i]);
-    }
-    return json_string(text);
-}
-
-static void add_names(json_t *object, const char *key, const struct bm_name_list *list) {
-    if (list->count > 0) {
-        (void)json_object_set_new(object, key, join_names(list));
-    }
-}
-
-static void add_numbers(json_t *object, const char *key, const struct bm_number_list *list) {
-    if (list->count > 0) {
-        (void)json_object_set_new(object, key, join_numbers(list));
-    }
-}
 
 /* "settings": what single backends were given; those from the environment come back by --config
  * only. */
@@ -56,97 +23,19 @@ static void add_settings(json_t *object, const struct bm_options *options) {
     (void)json_object_set_new(object, "settings", list);
 }
 
-static void add_count(json_t *object, const char *key, uint64_t value) {
-    (void)json_object_set_new(object, key, json_sprintf("%llu", (unsigned long long)value));
-}
-
-/* A value of 0, or none, is the default and stays unsaid. */
-static void add_value(json_t *object, const char *key, double value, const char *unit) {
-    if (value > 0) {
-        (void)json_object_set_new(object, key, json_sprintf("%.17g%s", value, unit));
-    }
-}
-
-/* Not a number: not given. */
-static void add_given(json_t *object, const char *key, double value) {
-    if (!isnan(value)) {
-        (void)json_object_set_new(object, key, json_sprintf("%.17g", value));
-    }
-}
-
-static json_t *join_targets(const struct bm_target_list *list) {
-    char text[BM_TARGET_MAX * 32] = "";
-    size_t used = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.15g%%", i > 0 ? "," : "",
-                                 100 * list->values[i]);
-    }
-    return json_string(text);
-}
-
-static void add_budgets(json_t *object, const struct bm_train_options *train) {
-    if (train->epochs > 0) {
-        add_count(object, "epochs", train->epochs);
-    }
-    if (train->updates > 0) {
-        add_count(object, "updates", train->updates);
-    }
-    add_value(object, "seconds", train->seconds, "s");
-    if (train->target.count > 0) {
-        (void)json_object_set_new(object, "target", join_targets(&train->target));
-    }
-}
-
-/* What only `train` takes. */
-static void add_train(json_t *object, const struct bm_train_options *train) {
-    add_budgets(object, train);
-    add_names(object, "schedule", &train->schedule);
-    add_count(object, "base-batch", train->base_batch);
-    add_value(object, "warmup-epochs", train->warmup_epochs, "");
-    add_given(object, "momentum", train->momentum);
-    add_given(object, "weight-decay", train->weight_decay);
-    (void)json_object_set_new(object, "momentum-form", json_string(train->momentum_form));
-    add_count(object, "tune", train->tune);
-    add_count(object, "tune-epochs", train->tune_epochs);
-    add_count(object, "images", train->images);
-    if (train->held_out != UINT64_MAX) {
-        add_count(object, "held-out", train->held_out);
-    }
-    add_value(object, "training-time", train->training_time_s, "s");
-    add_given(object, "margin", train->margin);
-    add_count(object, "trajectory", train->trajectory);
-    add_count(object, "swap", train->swap);
-    if (train->swap_batch > 0) {
-        add_count(object, "swap-batch", train->swap_batch);
-    }
-    add_count(object, "swap-epochs", train->swap_epochs);
-}
-
 json_t *bm_resume_options(const struct bm_options *options) {
     json_t *object = json_object();
-    add_names(object, "backend", &options->backend);
-    add_names(object, "model", &options->model);
-    if (options->layers[0] != '\0') {
-        (void)json_object_set_new(object, "layers", json_string(options->layers));
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        const struct bm_option_spec *option = &bm_option_table[i];
+        if (!option->is_recorded || (option->commands & options->command) == 0) {
+            continue;
+        }
+        char *text = bm_option_text(option, options);
+        if (text != NULL) {
+            (void)json_object_set_new(object, option->name, json_string(text));
+        }
+        free(text);
     }
-    add_names(object, "dataset", &options->dataset);
-    add_names(object, "optimizer", &options->optimizer);
-    add_names(object, "precision", &options->precision);
-    add_numbers(object, "batch", &options->batch);
-    add_numbers(object, "threads", &options->threads);
-    add_numbers(object, "seed", &options->seed);
-    add_value(object, "lr", options->lr, "");
-    if (options->train.schedule.count > 0) {
-        add_train(object, &options->train);
-    } else {
-        add_value(object, "cell-time", options->cell_time_s, "s");
-        add_value(object, "epoch-time", options->epoch_time_s, "s");
-        (void)json_object_set_new(object, "roofline", json_string(options->roofline));
-        add_count(object, "data-parallel", options->data_parallel);
-    }
-    (void)json_object_set_new(object, "time-limit", json_sprintf("%.17gs", options->time_limit_s));
-    (void)json_object_set_new(object, "hang-time", json_sprintf("%.17gs", options->hang_time_s));
-    add_count(object, "micro-batch", options->micro_batch);
     add_settings(object, options);
     return object;
 }
@@ -156,21 +45,8 @@ json_t *bm_resume_options(const struct bm_options *options) {
 /* Those that bm_resume_options writes. A record may come from somebody else: it says what was
  * measured, and not which files to load or to write. */
 static int is_ours(const char *name) {
-    static const char *const names[] = {
-        "backend",       "model",      "dataset",       "optimizer",   "precision",
-        "batch",         "threads",    "seed",          "lr",          "cell-time",
-        "epoch-time",    "time-limit", "hang-time",     "micro-batch", "roofline",
-        "data-parallel", "epochs",     "updates",       "seconds",     "target",
-        "schedule",      "base-batch", "warmup-epochs", "momentum",    "weight-decay",
-        "momentum-form", "tune",       "tune-epochs",   "images",      "held-out",
-        "training-time", "margin",     "trajectory",    "swap",        "swap-batch",
-        "swap-epochs",   "layers"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return 1;
-        }
-    }
-    return 0;
+    const struct bm_option_spec *option = bm_option_find(BM_COMMAND_RUN | BM_COMMAND_TRAIN, name);
+    return option != NULL && option->is_recorded;
 }
 
 /* "--batch", "--batch=1,2" or a short form "-B", "-B1,2": has the user given this option? */

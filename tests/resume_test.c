@@ -1,7 +1,12 @@
 /* What a record may decide when a run goes on with it: the options that say what is measured, and
  * nothing else. */
+#include "option_table.h"
 #include "resume.h"
 #include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 static json_t *parse(const char *text) {
     json_error_t error;
@@ -46,6 +51,111 @@ static void test_words(void) {
                 "--lr=0.5 ");
     check_words("[{\"kind\": \"run\", \"options\": {\"data-parallel\": \"2\"}}]", "-B7",
                 "--data-parallel=2 ");
+}
+
+/* A value of each kind that is no default. */
+static const char *example_of(const struct bm_option_spec *option, char *text, size_t capacity) {
+    if (option->choices != NULL) {
+        return option->choices[1];
+    }
+    if (option->set == bm_set_number || option->set == bm_set_numbers) {
+        (void)snprintf(text, capacity, "%llu", (unsigned long long)option->low + 3);
+        return text;
+    }
+    return option->set == bm_set_targets    ? "97%,98.5%"
+           : option->set == bm_set_sizes    ? "0.25,0.125"
+           : option->set == bm_set_duration ? "7.25s"
+           : option->set == bm_set_backends ? "a:1,b"
+           : option->set == bm_set_text     ? "dense 10"
+                                            : "0.375";
+}
+
+/* What a command is given and its record keeps is what --resume gives it. */
+static void test_round_trip(uint32_t command) {
+    char *argv[BM_OPTION_COUNT_MAX];
+    int argc = 0;
+    uint32_t word_count = 0;
+    struct bm_error error;
+    struct bm_options *options = malloc(sizeof *options);
+    json_t *expected = json_object();
+    TEST_CHECK(options != NULL);
+    argv[argc++] = strdup("run");
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        const struct bm_option_spec *option = &bm_option_table[i];
+        char number[24];
+        if (!option->is_recorded || (option->commands & command) == 0) {
+            continue;
+        }
+        const char *text = example_of(option, number, sizeof number);
+        TEST_CHECK(asprintf(&argv[argc++], "--%s=%s", option->name, text) > 0);
+        (void)json_object_set_new(expected, option->name, json_string(text));
+    }
+    (void)json_object_set_new(expected, "settings", json_array());
+    TEST_CHECK(argc > 10);
+    int32_t status = bm_options_parse(command, argc, argv, options, NULL, 0, &word_count, &error);
+    TEST_CHECK_MSG(status == BM_STATUS_OK, "%s", error.text);
+    json_t *found = bm_resume_options(options);
+    char *text = json_dumps(found, JSON_SORT_KEYS);
+    TEST_CHECK_MSG(json_equal(found, expected), "found %s", text);
+    free(text);
+
+    json_t *objects = json_pack("[{s:s, s:o}]", "kind", "run", "options", found);
+    int count = 0;
+    char **words = bm_resume_arguments(objects, 1, argv, &count);
+    TEST_CHECK(words != NULL);
+    if (command == BM_COMMAND_RUN || command == BM_COMMAND_TRAIN) { /* the two that go on */
+        status = bm_options_parse(command, count, words, options, NULL, 0, &word_count, &error);
+        TEST_CHECK_MSG(status == BM_STATUS_OK, "%s", error.text);
+        json_t *again = bm_resume_options(options);
+        TEST_CHECK(json_equal(again, expected));
+        json_decref(again);
+    }
+    bm_resume_free(words, count);
+    json_decref(objects);
+    json_decref(expected);
+    while (argc > 0) {
+        free(argv[--argc]);
+    }
+    free(options);
+}
+
+/* Whoever adds an option decides whether it says what is measured; these do not. */
+static void test_all_recorded(void) {
+    static const char *const others[] = {"preset",  "config", "plugin", "data-dir",   "keep",
+                                         "from",    "option", "resume", "output",     "machine",
+                                         "format",  "strict", "export", "in-process", "trust",
+                                         "verbose", "help"};
+    for (uint32_t i = 0; i < bm_option_count; i++) {
+        const struct bm_option_spec *option = &bm_option_table[i];
+        int is_other = 0;
+        for (size_t k = 0; k < sizeof others / sizeof others[0]; k++) {
+            is_other |= strcmp(option->name, others[k]) == 0;
+        }
+        if ((option->commands & (BM_COMMAND_RUN | BM_COMMAND_TRAIN | BM_COMMAND_LANDSCAPE)) != 0) {
+            TEST_CHECK_MSG(option->is_recorded != is_other, "--%s", option->name);
+        }
+    }
+}
+
+/* What nobody gave stays unsaid, where there is no number for it. */
+static void test_unsaid(void) {
+    static const char *const names[] = {"epochs",   "updates",      "seconds", "target",
+                                        "momentum", "weight-decay", "margin",  "held-out",
+                                        "lr",       "swap-batch",   "layers",  "batch"};
+    struct bm_options *options = calloc(1, sizeof *options);
+    TEST_CHECK(options != NULL);
+    options->command = BM_COMMAND_TRAIN;
+    options->train.momentum = NAN;
+    options->train.weight_decay = NAN;
+    options->train.margin = NAN;
+    options->train.held_out = UINT64_MAX;
+    json_t *found = bm_resume_options(options);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        TEST_CHECK_MSG(json_object_get(found, names[i]) == NULL, "%s", names[i]);
+    }
+    TEST_CHECK_STR(json_string_value(json_object_get(found, "tune")), "0");
+    json_decref(found);
+    free(options);
 }
 
 /* Loading a library, writing or reading a file are the user's decisions. */
@@ -128,5 +238,11 @@ int main(void) {
     test_finished();
     test_find();
     test_dangerous();
+    test_round_trip(BM_COMMAND_RUN);
+    test_round_trip(BM_COMMAND_TRAIN);
+    test_round_trip(BM_COMMAND_COMPARE);
+    test_round_trip(BM_COMMAND_LANDSCAPE);
+    test_all_recorded();
+    test_unsaid();
     return 0;
 }
