@@ -2,7 +2,9 @@
 
 #include "command.h"
 #include "compare_run.h"
+#include "comparison_words.h"
 #include "error.h"
+#include "grid.h"
 #include "interrupt.h"
 #include "option_table.h"
 #include "place.h"
@@ -217,35 +219,57 @@ static const char *fault_of(const struct tally *tally) {
                : NULL;
 }
 
-static void print_tally(const struct tally *tally, FILE *stream) {
+static void fill_row(const struct tally *tally, struct bm_grid *grid, uint32_t row) {
+    const uint32_t *counts = tally->counts;
     const char *fault = fault_of(tally);
-    /* Of none of them there is no mean: it is printed as what it is, not a number. */
-    (void)fprintf(
-        stream, "%-16s %6llu %6u %6u %6u %6u %6u  %+8.2f %% %8.2f %% %7.0f %7.0f%s%s\n",
-        tally->first->backend, (unsigned long long)tally->first->batch, tally->gates,
-        tally->counts[BM_COMPARISON_PASS], tally->counts[BM_COMPARISON_REGRESSION],
-        tally->counts[BM_COMPARISON_IMPROVEMENT], tally->counts[BM_COMPARISON_INCONCLUSIVE],
-        100 * (tally->ratios / tally->measured - 1), 100 * tally->sensitivities / tally->sensitive,
-        tally->seconds / tally->gates, tally->most_seconds,
-        fault == NULL ? "" : "  FAILED: ", fault == NULL ? "" : fault);
+    char change[32];
+    char sensitivity[32];
+    /* Of no gates there is no mean: 0 / 0 is printed as what was not measured. */
+    bm_comparison_percent(tally->ratios / tally->measured - 1, 1, change, sizeof change);
+    bm_comparison_percent(tally->sensitivities / tally->sensitive, 0, sensitivity,
+                          sizeof sensitivity);
+    bm_grid_set(grid, row, 0, "%s", tally->first->backend);
+    bm_grid_set(grid, row, 1, "%llu", (unsigned long long)tally->first->batch);
+    bm_grid_set(grid, row, 2, "%u", tally->gates);
+    bm_grid_set(grid, row, 3, "%u", counts[BM_COMPARISON_PASS]);
+    bm_grid_set(grid, row, 4, "%u", counts[BM_COMPARISON_REGRESSION]);
+    bm_grid_set(grid, row, 5, "%u", counts[BM_COMPARISON_IMPROVEMENT]);
+    bm_grid_set(grid, row, 6, "%u", counts[BM_COMPARISON_INCONCLUSIVE]);
+    bm_grid_set(grid, row, 7, "%s", change);
+    bm_grid_set(grid, row, 8, "%s", sensitivity);
+    bm_grid_set(grid, row, 9, "%.0f s", tally->seconds / tally->gates);
+    bm_grid_set(grid, row, 10, "%.0f s", tally->most_seconds);
+    bm_grid_set(grid, row, 11, "%s%s", fault == NULL ? "" : "FAILED: ", fault == NULL ? "" : fault);
 }
 
-/* One block a case, which cells of the same name but for the batch make; returns how many failed.
- */
+/* One row for each cell and delay; returns how many failed. */
 static uint32_t
 print_tallies(const struct bm_compare_run *run, const struct tally *tallies, uint32_t count) {
+    static const char *const heading[] = {"made slower", "batch",       "gates",        "PASS",
+                                          "REGRESSION",  "IMPROVEMENT", "INCONCLUSIVE", "measured",
+                                          "would find",  "time",        "longest",      ""};
     uint32_t failed = 0;
+    struct bm_grid grid;
     FILE *stream = strcmp(run->campaign.options->format, "table") == 0 ? stdout : stderr;
     (void)fprintf(stream, "%s against itself made slower, %.3g %% accepted\n\n",
                   run->comparison.base_name, 100 * run->comparison.threshold);
-    (void)fprintf(stream, "%-16s %6s %6s %6s %6s %6s %6s  %10s %10s %7s %7s\n", "made slower",
-                  "batch", "gates", "PASS", "REGR", "IMPR", "INCON", "measured", "would find",
-                  "seconds", "most");
     for (uint32_t i = 0; i < count; i++) {
-        print_tally(&tallies[i], stream);
         failed += fault_of(&tallies[i]) != NULL;
     }
+    if (bm_grid_init(&grid, count + 1, sizeof heading / sizeof heading[0]) != 0) {
+        (void)fail("--self-test: no memory for its table");
+        return failed;
+    }
+    grid.ends_in_prose = 1;
+    for (uint32_t column = 0; column < grid.columns; column++) {
+        bm_grid_set(&grid, 0, column, "%s", heading[column]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        fill_row(&tallies[i], &grid, i + 1);
+    }
+    bm_grid_print_text(&grid, stream);
     (void)fputc('\n', stream);
+    bm_grid_deinit(&grid);
     return failed;
 }
 
