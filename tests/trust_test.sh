@@ -122,16 +122,23 @@ small=(run --config "$BM_TEST_SOURCE_DIR/tests/support/small.ini" --backend null
 expect 6 "expected that only root" "${small[@]}" -o "$work/refused.jsonl"
 expect 0 "record" "${small[@]}" --trust -o "$work/trusted.jsonl"
 by_trust true "$work/trusted.jsonl"
+grep -q "^null: loaded by --trust: others may change this plugin$" "$work/out" || fail "run does not say so: $(cat "$work/out")"
 chmod 0644 "$plugin"
 expect 0 "record" "${small[@]}" --trust -o "$work/own.jsonl"
 by_trust false "$work/own.jsonl"
+! grep -q "loaded by --trust" "$work/out" || fail "run says so of one that only root may change: $(cat "$work/out")"
 chmod 0646 "$plugin"
 loads "for a record" --trust --format jsonl
 by_trust true "$work/out"
 sed "1a trust = yes" "$BM_TEST_SOURCE_DIR/tests/support/small.ini" >"$work/trust.ini"
 expect 0 "record" run --config "$work/trust.ini" --backend null --batch 7 --plugin "$plugin" -o "$work/ini.jsonl"
 by_trust true "$work/ini.jsonl"
-
+mkdir "$work/head"
+cp "$BM_TEST_PLUGIN_DIR/bm_scalar.so" "$work/head/"
+chmod 0646 "$work/head/bm_scalar.so"
+pair=("$BM_TEST_PLUGIN_DIR/bm_scalar.so" "$work/head/bm_scalar.so")
+expect 0 "plugin of scalar: loaded without --trust, now loaded with --trust" \
+    compare "${pair[@]}" --trust --dataset synthetic --batch 1 -o "$work/compare.jsonl"
 # ---- The places that are searched, and no other ----
 
 mkdir -p "$work/here/plugins" "$HOME/.local/lib/batchmark" "$work/named"
