@@ -13,6 +13,8 @@
 /* A process that became so many times larger than needed is told, from so many bytes on. */
 #define MEMORY_RATIO 1.2
 #define MEMORY_BYTES 268435456.0
+/* Most of a table, rows times columns: a record may have cells that all differ in everything. */
+#define FIELDS_MAX 100000u
 
 int32_t bm_table_format(const char *name) {
     static const char *const names[] = {"table", "markdown", "csv"};
@@ -641,6 +643,17 @@ static void print_joint(const struct layout *layout, FILE *stream) {
     }
 }
 
+/* Plugins that others might have changed before they were loaded. */
+static void print_trusted(const struct layout *layout, FILE *stream) {
+    for (uint32_t row = 0; row < layout->row_count; row++) {
+        const json_t *plugin = json_object_get(find_cell(layout, row, 0), "plugin");
+        if (json_is_true(json_object_get(plugin, "by_trust"))) {
+            (void)fprintf(stream, "%s: loaded by --trust: others may change this plugin\n",
+                          layout->rows[row]);
+        }
+    }
+}
+
 /* The same reason at several batch sizes is one line. */
 static void print_failures(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
@@ -887,6 +900,11 @@ static void print_case(const json_t *objects,
     struct layout layout;
     if (find_layout(cells, &layout) == 0) {
         (void)fprintf(stream, "%s\n\n", key);
+    }
+    if (layout.cells != NULL && (uint64_t)layout.row_count * layout.batch_count > FIELDS_MAX) {
+        (void)fprintf(stream, "%u rows and %u batch sizes: too many for a table; csv has them\n\n",
+                      layout.row_count, layout.batch_count);
+    } else if (layout.cells != NULL) {
         print_block(&layout, "one update, batch", "update", format, stream);
         print_block(&layout, "one epoch, batch", NULL, format, stream);
         print_part_block(&layout, &shares, format, stream);
@@ -899,6 +917,7 @@ static void print_case(const json_t *objects,
         print_best(&layout, stream);
         print_harness_cost(&layout, stream);
         print_joint(&layout, stream);
+        print_trusted(&layout, stream);
         print_failures(&layout, stream);
         print_doubts(&layout, stream);
         (void)fputc('\n', stream);

@@ -45,6 +45,30 @@ static void check_alignment(const json_t *objects) {
     free(text);
 }
 
+/* Cells that all differ make a table of their square: up to a size it is printed. */
+static void check_large(int count, const char *expected) {
+    json_t *objects = json_array();
+    for (int i = 0; i < count; i++) {
+        char label[32];
+        (void)snprintf(label, sizeof label, "backend%d", i);
+        (void)json_array_append_new(
+            objects,
+            json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:i, s:s}", "kind", "cell", "label",
+                      label, "batch", i + 1, "status", "skipped", "model", "mlp", "dataset",
+                      "mnist", "optimizer", "sgd", "threads", 1, "precision", "float32"));
+    }
+    char *text = print(objects, BM_TABLE_TEXT, 0);
+    TEST_CONTAINS(text, expected);
+    TEST_CHECK(strlen(text) < 200 || count < 317);
+    free(text);
+    json_decref(objects);
+}
+
+static void test_large(void) {
+    check_large(316, "one update, batch");
+    check_large(317, "317 rows and 317 batch sizes: too many for a table; csv has them");
+}
+
 /* A grid of its own: columns with characters of two and three bytes, an empty field, and one that
  * would break a line or a column. */
 static void test_grid(void) {
@@ -123,6 +147,7 @@ int main(void) {
     json_t *objects = bm_test_read_record(folder, "run.jsonl");
     test_times();
     test_grid();
+    test_large();
     check_golden(objects, BM_TABLE_TEXT, 0, "table.txt");
     check_golden(objects, BM_TABLE_TEXT, 1, "verbose.txt");
     check_golden(objects, BM_TABLE_MARKDOWN, 0, "table.md");
