@@ -92,7 +92,7 @@ class Load:
 
 
 def gate(arguments, part, batch, plugins, number):
-    """One comparison: its `compare` object, with what a reader needs beside it."""
+    """One comparison: its `compare` object as a `gate`, with what a reader needs beside it."""
     with tempfile.TemporaryDirectory() as folder:
         record = os.path.join(folder, "compare.jsonl")
         words = [os.path.join(arguments.build, "batchmark"), "compare", "--batch", str(batch), "--threads", str(part["threads"]),
@@ -105,7 +105,7 @@ def gate(arguments, part, batch, plugins, number):
         if len(found) != 1:
             fail(f"expected one cell from {shlex.join(words)}, found {len(found)}, exit code {done.returncode}: "
                  f"{(done.stderr.strip().splitlines() or ['-'])[-1]}")
-        return {**found[0], "gate": number, "batch": batch, "gate_s": round(time.monotonic() - begun, 2),
+        return {**found[0], "kind": "gate", "gate": number, "batch": batch, "gate_s": round(time.monotonic() - begun, 2),
                 "load": list(os.getloadavg())}
 
 
