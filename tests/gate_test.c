@@ -161,7 +161,8 @@ simulate(double shift, double deviation, const struct bm_gate_rule *rule, uint64
         struct bm_gate gate = {.count = 0};
         enum bm_gate_verdict verdict = BM_GATE_OPEN;
         while (verdict == BM_GATE_OPEN) {
-            bm_gate_add(&gate, shift + draw(&random, deviation), draw(&random, 1.15 * deviation));
+            double aa = draw(&random, 1.15 * deviation); /* drawn first, whatever the compiler */
+            bm_gate_add(&gate, shift + draw(&random, deviation), aa);
             verdict = bm_gate_judge(&gate, rule);
         }
         rates.counts[verdict]++;
