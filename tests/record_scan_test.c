@@ -168,12 +168,10 @@ static void test_long_lines(void) {
 static void check_text(const char *head, size_t letters, const char *tail, int is_good) {
     static char text[2u << 20];
     json_t *object = NULL;
-    size_t length = strlen(head);
-    memcpy(text, head, length);
-    memset(text + length, 'x', letters);
-    length += letters;
-    memcpy(text + length, tail, strlen(tail));
-    length += strlen(tail);
+    char *end = stpcpy(text, head);
+    memset(end, 'x', letters);
+    end = stpcpy(end + letters, tail);
+    size_t length = (size_t)(end - text);
     if (!is_good) {
         check_refused(text, length, ":1: expected texts of at most 1048576 bytes, found a longer");
         return;

@@ -28,7 +28,7 @@ static void exchange(void) {
 __attribute__((visibility("default"))) int posix_spawn(pid_t *pid,
                                                        const char *path,
                                                        const posix_spawn_file_actions_t *actions,
-                                                       const posix_spawnattr_t *attributes,
+                                                       const posix_spawnattr_t *attrp,
                                                        char *const argv[],
                                                        char *const envp[]) {
     __typeof__(posix_spawn) *next = NULL;
@@ -37,18 +37,18 @@ __attribute__((visibility("default"))) int posix_spawn(pid_t *pid,
     if (is_moment("start")) {
         exchange();
     }
-    return next(pid, path, actions, attributes, argv, envp);
+    return next(pid, path, actions, attrp, argv, envp);
 }
 
-__attribute__((visibility("default"))) void *dlopen(const char *path, int flags) {
+__attribute__((visibility("default"))) void *dlopen(const char *file, int mode) {
     __typeof__(dlopen) *next = NULL;
     void *symbol = dlsym(RTLD_NEXT, "dlopen");
-    int is_it = is_moment("load") && path != NULL && strcmp(path, getenv("SWAP_PLUGIN")) == 0;
+    int is_it = is_moment("load") && file != NULL && strcmp(file, getenv("SWAP_PLUGIN")) == 0;
     memcpy(&next, &symbol, sizeof next);
     if (is_it) {
         exchange();
     }
-    void *handle = next(path, flags);
+    void *handle = next(file, mode);
     if (is_it) {
         exchange();
     }
