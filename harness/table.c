@@ -204,7 +204,8 @@ static void place_cells(const json_t *cells, struct layout *layout) {
     }
 }
 
-/* Of the cells of a case. 0, or -1 without memory; free it in both cases. */
+/* Of the cells of a case. 0, or -1 without memory; free it in both cases. Of more than FIELDS_MAX
+ * there are the axes alone, and `cells` is NULL. */
 static int find_layout(const json_t *cells, struct layout *layout) {
     size_t count = json_array_size(cells);
     memset(layout, 0, sizeof *layout);
@@ -214,6 +215,9 @@ static int find_layout(const json_t *cells, struct layout *layout) {
         return -1;
     }
     find_axes(cells, layout);
+    if ((uint64_t)layout->row_count * layout->batch_count > FIELDS_MAX) {
+        return 0;
+    }
     layout->cells =
         calloc((size_t)layout->row_count * layout->batch_count + 1, sizeof(const json_t *));
     if (layout->cells == NULL) {
@@ -898,13 +902,14 @@ static void print_case(const json_t *objects,
                        uint32_t verbose,
                        FILE *stream) {
     struct layout layout;
-    if (find_layout(cells, &layout) == 0) {
+    int status = find_layout(cells, &layout);
+    if (status == 0) {
         (void)fprintf(stream, "%s\n\n", key);
     }
-    if (layout.cells != NULL && (uint64_t)layout.row_count * layout.batch_count > FIELDS_MAX) {
+    if (status == 0 && layout.cells == NULL) {
         (void)fprintf(stream, "%u rows and %u batch sizes: too many for a table; csv has them\n\n",
                       layout.row_count, layout.batch_count);
-    } else if (layout.cells != NULL) {
+    } else if (status == 0) {
         print_block(&layout, "one update, batch", "update", format, stream);
         print_block(&layout, "one epoch, batch", NULL, format, stream);
         print_part_block(&layout, &shares, format, stream);
