@@ -2,6 +2,7 @@
 """How often `batchmark compare` is right: gates of builds whose difference is known, counted.
 
     results/gates.py --machine NAME [--backend avx2] [--build build] [PART...]
+    results/gates.py --machine NAME --program ./batchmark --plugins BASE.so HEAD.so [--batch 1,1000] [PART...]
 
 Each part is a number of gates for some batch sizes, one after the other, on a machine that does nothing else:
 
@@ -20,6 +21,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -95,8 +97,9 @@ def gate(arguments, part, batch, plugins, number):
     """One comparison: its `compare` object as a `gate`, with what a reader needs beside it."""
     with tempfile.TemporaryDirectory() as folder:
         record = os.path.join(folder, "compare.jsonl")
-        words = [os.path.join(arguments.build, "batchmark"), "compare", "--batch", str(batch), "--threads", str(part["threads"]),
-                 "--threshold", part["threshold"], "--seed", str(number + 1), "--machine", arguments.machine, "-o", record]
+        words = [arguments.program, "compare", *shlex.split(arguments.compare), "--batch", str(batch),
+                 "--threads", str(part["threads"]), "--threshold", part["threshold"], "--seed", str(number + 1),
+                 "--machine", arguments.machine, "-o", record]
         words += (["--self-test", plugins[0], "--delay", part["delay"]] if part["delay"]
                   else ["--no-identical", *plugins])
         begun = time.monotonic()
@@ -116,7 +119,7 @@ def run(arguments, name, part, plugins):
     with open(path, "a", encoding="utf-8") as out, Load(name.startswith("loaded-")):
         # Sizes take turns, so that an interrupted part has some of each.
         for number in range(count):
-            for batch in part["batches"]:
+            for batch in arguments.batch or part["batches"]:
                 if made[batch] > number:
                     continue
                 found = gate(arguments, part, batch, plugins, number)
@@ -146,12 +149,11 @@ def summarize(arguments):
     heads = ("part", "batch", "gates", "PASS", "REGRESSION", "IMPROVEMENT", "INCONCLUSIVE", "others", "slower by, median",
              "finds in 9 of 10, median", "time, median", "longest")
     text = ["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|"]
-    for name, part in PARTS.items():
+    for name in PARTS:
         found = lines_of(os.path.join(arguments.folder, f"gates-{name}.jsonl"))
-        for batch in part["batches"]:
+        for batch in sorted({line["batch"] for line in found}):
             of_size = [line for line in found if line["batch"] == batch]
-            if of_size:
-                text.append(row(name, batch, of_size))
+            text.append(row(name, batch, of_size))
     with open(os.path.join(arguments.folder, "gates.md"), "w", encoding="utf-8") as out:
         out.write("\n".join(text) + "\n")
     print("\n".join(text))
@@ -163,19 +165,28 @@ def main():
     parser.add_argument("--machine", required=True, help="folder of results/ to write to")
     parser.add_argument("--backend", default="avx2")
     parser.add_argument("--build", default=os.path.join(HERE, "..", "build"), help="made by ninja (default: build)")
+    parser.add_argument("--program", default="", help="default: batchmark of the build")
+    parser.add_argument("--plugins", nargs=2, metavar=("BASE", "HEAD"), help="default: the backend of the build, and linked again")
+    parser.add_argument("--link-only", metavar="FILE", help="the backend of the build, linked again, and nothing else")
+    parser.add_argument("--batch", type=lambda text: [int(size) for size in text.split(",")], help="sizes, instead of the part's")
+    parser.add_argument("--compare", default="", metavar="OPTIONS", help="more options of `batchmark compare`")
     parser.add_argument("--gates", type=int, default=0, help="at most so many for each size")
     parser.add_argument("parts", nargs="*", metavar="PART", choices=[*PARTS, []], help="default: all")
     arguments = parser.parse_args()
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", arguments.machine):
         fail(f"expected --machine NAME, found \"{arguments.machine}\"")
     arguments.folder = os.path.join(HERE, arguments.machine)
-    os.makedirs(arguments.folder, exist_ok=True)
-    base = os.path.join(arguments.build, "plugins", f"bm_{arguments.backend}.so")
+    arguments.program = arguments.program or os.path.join(arguments.build, "batchmark")
     try:
         with tempfile.TemporaryDirectory() as folder:
-            head = relink(arguments.build, arguments.backend, folder)
+            plugins = arguments.plugins or (os.path.join(arguments.build, "plugins", f"bm_{arguments.backend}.so"),
+                                            relink(arguments.build, arguments.backend, folder))
+            if arguments.link_only:
+                shutil.copy(plugins[1], arguments.link_only)
+                return 0
+            os.makedirs(arguments.folder, exist_ok=True)
             for name in arguments.parts or PARTS:
-                run(arguments, name, PARTS[name], (base, head))
+                run(arguments, name, PARTS[name], plugins)
     except KeyboardInterrupt:
         summarize(arguments)
         return 130
