@@ -4,8 +4,9 @@
 # measured is lost. Full disks and signals are in the tests of the commands.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 export HOME=$work XDG_STATE_HOME=$work/state XDG_CACHE_HOME=$work/cache
 program=$BM_TEST_PROGRAM

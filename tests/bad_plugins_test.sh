@@ -3,8 +3,9 @@
 # measured, the exit code says what was worst, and no process stays behind.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cat >"$work/small.ini" <<'INI'
 model = custom
 layers = dense 16, relu, dense 10

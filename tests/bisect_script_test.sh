@@ -3,19 +3,15 @@
 # commit; and that nothing which goes wrong blames a commit.
 set -euo pipefail
 
-fail() {
-    printf 'bisect_script_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
-[ -z "${BM_TEST_SANITIZE-}" ] || { echo "bisect_script_test: skipped: it is about scripts, once is enough"; exit 77; }
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "it is about scripts, once is enough"
 for tool in git cmake cc c++; do
-    command -v $tool >/dev/null || { echo "bisect_script_test: skipped: no $tool"; exit 77; }
+    command -v $tool >/dev/null || skip "no $tool"
 done
 # shellcheck source=tests/support/small_project/repository.sh
 . "$BM_TEST_SOURCE_DIR/tests/support/small_project/repository.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 export SMALL_CALLED=$work/called XDG_CACHE_HOME=$work/cache
 

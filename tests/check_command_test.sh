@@ -3,15 +3,11 @@
 # that takes nothing, an interrupt. What the cases find is the matter of mutants_test.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 bad=$BM_TEST_BINARY_DIR/tests/plugins/bad
 scalar=$BM_TEST_PLUGIN_DIR/bm_scalar.so
-
-fail() {
-    printf 'check_command_test: %s\n' "$1" >&2
-    exit 1
-}
 
 # expect CODE TEXT ARGUMENTS...: that exit code, and the text on standard output or error.
 expect() {

@@ -3,23 +3,19 @@
 # one that the script explains, also in the comments, and what they run leaves what they upload.
 set -euo pipefail
 
-fail() {
-    printf 'ci_examples_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
-[ -z "${BM_TEST_SANITIZE-}" ] || { echo "ci_examples_test: skipped: it is about scripts, once is enough"; exit 77; }
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "it is about scripts, once is enough"
 for tool in git cmake cc c++ python3; do
-    command -v $tool >/dev/null || { echo "ci_examples_test: skipped: no $tool"; exit 77; }
+    command -v $tool >/dev/null || skip "no $tool"
 done
 python=python3
 # The first python3 of a developer's path may be another than the one that the distribution's packages are for.
 "$python" -c 'import yaml' 2>/dev/null || python=/usr/bin/python3
-"$python" -c 'import yaml' 2>/dev/null || { echo "ci_examples_test: skipped: no yaml (Debian: python3-yaml)"; exit 77; }
+"$python" -c 'import yaml' 2>/dev/null || skip "no yaml (Debian: python3-yaml)"
 # shellcheck source=tests/support/small_project/repository.sh
 . "$BM_TEST_SOURCE_DIR/tests/support/small_project/repository.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 export SMALL_CALLED=$work/called
 

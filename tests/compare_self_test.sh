@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # `compare --self-test`: a plugin against itself made slower. The delays are far from what any noise could hide or make up.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 program=$BM_TEST_PROGRAM
 scalar=$BM_TEST_PLUGIN_DIR/bm_scalar.so
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
-[ -e "$BM_TEST_PLUGIN_DIR/delay/bm_delay.so" ] || { echo "skipped: no delay plugin here"; exit 77; }
+[ -e "$BM_TEST_PLUGIN_DIR/delay/bm_delay.so" ] || skip "no delay plugin here"
 
 cat >small.ini <<'INI'
 model = custom

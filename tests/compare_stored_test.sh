@@ -2,8 +2,9 @@
 # `batchmark compare BASE.jsonl HEAD.jsonl` on records that the test makes: verdicts, exit codes, refusals.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 
 fail() {

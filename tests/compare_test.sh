@@ -2,12 +2,14 @@
 # `batchmark compare` of builds, as its users meet it: every verdict, its exit code, the record. Nothing depends on how long
 # anything takes: heads are many times slower or faster than base.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 program=$BM_TEST_PROGRAM
 scalar=$BM_TEST_PLUGIN_DIR/bm_scalar.so
 plugins=$BM_TEST_BINARY_DIR/tests/plugins
 twin=$plugins/twin/bm_twin.so
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 
 cat >small.ini <<'INI'

@@ -2,8 +2,9 @@
 # results/compare_torch.py on made trainings whose means, intervals and distances are known, and what it refuses.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 python3 -B - "$BM_TEST_SOURCE_DIR/results" "$work" <<'PYTHON'
 import json, os, subprocess, sys
 

@@ -2,18 +2,15 @@
 # `batchmark completion`: bash and zsh (where there is one) offer the commands, the options of `--help` and their values.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 mkdir "$work/here" # what is in it is completed
 cd "$work/here"
 program=$BM_TEST_PROGRAM
 mkdir folder
 touch file.ini
 
-fail() {
-    printf 'failed: %s\n' "$1" >&2
-    exit 1
-}
 # The first column of the help: all options of a command.
 options_of() { "$program" "$1" --help | sed -n 's/^ \{2,6\}\(-., \)\?\(--[a-z-]*\).*/\2/p' | LC_ALL=C sort -u; }
 commands=$("$program" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p')

@@ -3,13 +3,11 @@
 # `check --list` alike; a later minor only adds. BM_TEST_UPDATE=1 writes the golden file, for a new major.
 set -euo pipefail
 
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 golden=$BM_TEST_SOURCE_DIR/tests/golden/conformance-1.0.txt
 list=$("$BM_TEST_PROGRAM" check --list)
-
-fail() {
-    printf 'conformance_list_test: %s\n' "$1" >&2
-    exit 1
-}
 
 # "300 calls.params required"
 found=$(awk 'NR > 1 { print $1, $2, $3 == "property:" ? "property" : "required" }' <<<"$list")

@@ -4,18 +4,11 @@
 # the processor has been looked at is baseline code, and the sums of the large tiles stay in registers.
 set -euo pipefail
 
-fail() {
-    printf 'cpu_isa_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 nobody=$BM_TEST_BINARY_DIR/tests/plugins/nobody/bm_nobody.so
-if [ ! -e "$nobody" ]; then
-    echo "skipped: the backends of this folder are for x86-64"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+[ -e "$nobody" ] || skip "the backends of this folder are for x86-64"
 
 "$BM_TEST_PROGRAM" list --plugin "$nobody" >"$work/list"
 grep -A 1 '^  nobody ' "$work/list" | grep -q 'not available: this processor has not got' ||

@@ -2,8 +2,9 @@
 # `batchmark data`: what is found is listed and verified, damage ends with 2 and one line that names it.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 export HOME=$work/home XDG_DATA_HOME=$work/xdg BATCHMARK_DATA=$work/data
 mkdir -p "$work/data/mnist"
 

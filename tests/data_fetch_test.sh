@@ -3,17 +3,15 @@
 # of this machine and falls silent: what arrives under the name is the published file, or one line says why nothing does.
 set -euo pipefail
 
-work=$(mktemp -d)
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 server=
 cleanup() {
     [ -z "$server" ] || kill "$server" 2>/dev/null || true # it may have ended
     rm -rf "$work"
 }
 trap cleanup EXIT
-skip() {
-    printf 'skipped: %s\n' "$1"
-    exit 77
-}
 published=/usr/share/datasets/fashion-mnist
 [ -d $published ] || skip 'no Fashion-MNIST here (package dataset-fashion-mnist)'
 # Fetching needs a library that is optional.

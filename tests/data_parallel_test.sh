@@ -2,17 +2,14 @@
 # `batchmark run` with several devices: each is a row of its own, and with --data-parallel those of a kind share a batch in one
 # more, with its efficiency.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 program=$BM_TEST_PROGRAM
 support=$BM_TEST_SOURCE_DIR/tests/support
 quintet=$BM_TEST_BINARY_DIR/tests/plugins/quintet/bm_quintet.so
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
-
-fail() {
-    printf 'data_parallel_test: %s\n' "$1" >&2
-    exit 1
-}
 
 # run NAME OPTIONS...: a short run, all of whose cells are well. On a busy machine threads that meet often take long.
 run() {

@@ -3,16 +3,12 @@
 # has nothing to slow down or something that is no plugin.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 delay=$BM_TEST_PLUGIN_DIR/delay/bm_delay.so
 scalar=$BM_TEST_PLUGIN_DIR/bm_scalar.so
 bad=$BM_TEST_BINARY_DIR/tests/plugins/bad
-
-fail() {
-    printf 'delay_command_test: %s\n' "$1" >&2
-    exit 1
-}
 
 # expect CODE TEXT PLUGIN ARGUMENTS...: `batchmark check` of the wrapper with PLUGIN in it.
 expect() {

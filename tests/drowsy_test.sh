@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # A GPU is kept at work until its clock is up before anything is recorded, in every process.
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 
 fail() { cat drowsy.txt; echo "drowsy_test: $1" >&2; exit 1; }

@@ -2,8 +2,10 @@
 # `batchmark landscape escape`: pictures whose numbers agree with one another, paths and counts of what must hold, a network at a
 # saddle, the weighted sum, parts by choice, a backend that dies.
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 PYTHONPATH=$BM_TEST_SOURCE_DIR/tests/support PYTHONDONTWRITEBYTECODE=1 python3 - <<'PYTHON'
 import math

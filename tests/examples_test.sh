@@ -3,17 +3,10 @@
 # suite, and are measured.
 set -euo pipefail
 
-fail() {
-    printf 'examples_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
-if [ -n "${BM_TEST_SANITIZE-}" ]; then
-    echo "skipped: an installation with sanitizers is for nobody"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "an installation with sanitizers is for nobody"
 cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/prefix" >"$work/log" || fail "$(tail -n 3 "$work/log")"
 program=$work/prefix/bin/batchmark
 # The build tool of this build: another need not be installed.
@@ -43,4 +36,4 @@ for folder in "$BM_TEST_SOURCE_DIR"/plugins/examples/*/; do
     run "$(basename "$folder")" || code=$?
     [ $code -eq 0 ] && built=$((built + 1))
 done
-[ $built -gt 0 ] || { echo "skipped: no example has its library here"; exit 77; }
+[ $built -gt 0 ] || skip "no example has its library here"

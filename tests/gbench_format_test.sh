@@ -3,17 +3,14 @@
 # Benchmark's compare.py (where it is) reads two of them and finds what differs.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 export HOME=$work XDG_STATE_HOME=$work/state
 program=$BM_TEST_PROGRAM
 compare=/usr/share/benchmark/compare.py
 
-fail() {
-    printf 'failed: %s\n' "$1" >&2
-    exit 1
-}
 python3 "$BM_TEST_SOURCE_DIR/tests/support/report_records.py" records
 "$program" report records/alpha-run.jsonl --format gbench >alpha.json
 "$program" report records/alpha-run.jsonl records/beta-run.jsonl --export gbench=both.json >both.txt

@@ -3,8 +3,8 @@
 # machines and settings are never mixed, damage is told with file and line and does not stop the rest.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 fail() {
     printf 'failed: %s\n' "$1" >&2

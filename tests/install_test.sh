@@ -3,17 +3,10 @@
 # the installed program lists both. Nothing of the source tree but the author's own file is used.
 set -euo pipefail
 
-fail() {
-    printf 'install_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
-if [ -n "${BM_TEST_SANITIZE-}" ]; then
-    echo "skipped: an installation with sanitizers is for nobody"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "an installation with sanitizers is for nobody"
 author=$BM_TEST_SOURCE_DIR/tests/support/outside
 
 cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/first" >"$work/log" || fail "$(tail -n 3 "$work/log")"

@@ -2,10 +2,12 @@
 # kill -9 of the parent at ten random moments (four under a sanitizer, which looks only at memory): the partial file parses,
 # finished cells are kept as they were, --resume completes the same table, and no worker survives.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 program=$BM_TEST_PROGRAM
 support=$BM_TEST_SOURCE_DIR/tests/support
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 seed=${BM_TEST_SEED:-$RANDOM}
 RANDOM=$seed

@@ -2,8 +2,10 @@
 # The records of `batchmark landscape sharpness`: which objects there are and whether their figures agree, the same network
 # re-scaled, pairs of batch sizes, a subspace, missing libraries, a limit of time.
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 PYTHONPATH=$BM_TEST_SOURCE_DIR/tests/support PYTHONDONTWRITEBYTECODE=1 python3 - <<'PYTHON'
 import ctypes

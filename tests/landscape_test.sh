@@ -3,8 +3,10 @@
 # noise along a training, the knee of a record, checkpoints, limits, Ctrl-C, mishaps, clear refusals. The analyses that look at
 # surfaces and curvature have tests of their own.
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 PYTHONPATH=$BM_TEST_SOURCE_DIR/tests/support PYTHONDONTWRITEBYTECODE=1 python3 - <<'PYTHON'
 import math

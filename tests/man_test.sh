@@ -2,15 +2,12 @@
 # `batchmark man`: every command, option and exit code is in it, and groff (where there is one) finds nothing to warn of.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 program=$BM_TEST_PROGRAM
 
-fail() {
-    printf 'failed: %s\n' "$1" >&2
-    exit 1
-}
 "$program" man >batchmark.1
 commands=$("$program" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p')
 [ "$(wc -w <<<"$commands")" -ge 12 ] || fail "commands: $commands"

@@ -3,13 +3,9 @@
 # printed, and ours stay within 1.2 of it.
 set -euo pipefail
 
-fail() {
-    printf 'memory_share_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cat >"$work/wide.ini" <<'INI'
 model = custom
 layers = dense 64, batchnorm, relu, dense 10

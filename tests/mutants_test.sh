@@ -3,10 +3,10 @@
 # on the mutant and passes on the scalar backend, which it was made of. Prints a table of who was caught by what.
 set -euo pipefail
 
-if [ ! -d "$BM_TEST_BINARY_DIR/tests/mutants" ]; then
-    echo "skipped: no mutants in this build"
-    exit 77
-fi
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
+[ -d "$BM_TEST_BINARY_DIR/tests/mutants" ] || skip "no mutants in this build"
 
 python3 - "$@" <<'PYTHON'
 import concurrent.futures, glob, json, os, platform, re, subprocess, sys, time

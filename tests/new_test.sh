@@ -4,17 +4,10 @@
 # nothing behind.
 set -euo pipefail
 
-fail() {
-    printf 'new_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
-if [ -n "${BM_TEST_SANITIZE-}" ]; then
-    echo "skipped: an installation with sanitizers is for nobody"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "an installation with sanitizers is for nobody"
 export HOME=$work/home XDG_STATE_HOME=$work/state
 unset BATCHMARK_PLUGINS
 mkdir "$HOME"

@@ -5,15 +5,8 @@
 # Debian.
 set -euo pipefail
 
-fail() {
-    printf 'package_test: %s\n' "$1" >&2
-    exit 1
-}
-
-skip() {
-    printf 'package_test: skipped: %s\n' "$1"
-    exit 77
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 cached() {
     sed -n "s/^$1:[A-Z]*=//p" "$BM_TEST_BINARY_DIR/CMakeCache.txt"
@@ -24,8 +17,6 @@ cached() {
 for tool in cpack tar gzip readelf; do
     command -v $tool >/dev/null || skip "no $tool"
 done
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 version=$(cached CMAKE_PROJECT_VERSION)
 archive=batchmark-$version-linux-$(uname -m)

@@ -4,14 +4,10 @@
 # a single option is one that some command or script explains; a plugin's KEY of `--option NAME.KEY` is in its sources.
 set -euo pipefail
 
-fail() {
-    printf 'readme_options_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 cd "$BM_TEST_SOURCE_DIR"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 mapfile -t readmes < <(find . \( -path './build*' -o -path './.git' \) -prune -o -name README.md -print | sort)
 [ ${#readmes[@]} -ge 10 ] || fail "found ${#readmes[@]} README.md"
 

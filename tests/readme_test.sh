@@ -3,18 +3,11 @@
 # the scripts and files that it names are there, and each command of the other sh blocks answers --help.
 set -euo pipefail
 
-fail() {
-    printf 'readme_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 readme=$BM_TEST_SOURCE_DIR/README.md
-if [ -n "${BM_TEST_SANITIZE-}" ]; then
-    echo "skipped: an installation with sanitizers is for nobody"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "an installation with sanitizers is for nobody"
 
 mkdir "$work/clone" "$work/home"
 for entry in "$BM_TEST_SOURCE_DIR"/*; do

@@ -9,10 +9,8 @@
 # It needs Chromium, its driver and Selenium for Python, which ci/packages browser installs, and is skipped without them.
 set -euo pipefail
 
-skip() {
-    printf 'skipped: %s (ci/packages browser installs it)\n' "$1"
-    exit 77
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 python=
 for candidate in python3 /usr/bin/python3; do
@@ -20,16 +18,11 @@ for candidate in python3 /usr/bin/python3; do
         python=$candidate
     fi
 done
-[ -n "$python" ] || skip "no Selenium for Python"
-command -v chromium >/dev/null || skip "no Chromium"
-command -v chromedriver >/dev/null || skip "no driver of Chromium"
-if [ -n "${BM_TEST_SANITIZE-}" ]; then
-    echo "skipped: the page is the same without sanitizers"
-    exit 77
-fi
+[ -n "$python" ] || skip "no Selenium for Python (ci/packages browser installs it)"
+command -v chromium >/dev/null || skip "no Chromium (ci/packages browser installs it)"
+command -v chromedriver >/dev/null || skip "no driver of Chromium (ci/packages browser installs it)"
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "the page is the same without sanitizers"
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 export BM_TEST_WORK=$work
 cd "$BM_TEST_SOURCE_DIR/tests/report_page"
 if [ -n "${BM_TEST_SCREENSHOTS-}" ]; then

@@ -3,8 +3,10 @@
 # into a page, hostile files, and a page that is whole or not written. The page's own looks are tested in report_page_test.sh;
 # here the template is a small one.
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 python3 "$BM_TEST_SOURCE_DIR/tests/support/report_records.py" made
 python3 "$BM_TEST_SOURCE_DIR/tests/support/landscape_records.py" --small made-landscape.jsonl

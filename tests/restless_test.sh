@@ -2,8 +2,10 @@
 # A plugin whose thread goes on spinning after wait does not take the processor from the others: a worker is stopped until
 # its next turn.
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 restless=$BM_TEST_BINARY_DIR/tests/plugins/restless/bm_restless.so
 

@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
 # What `batchmark run` promises its users: a record whose figures can be computed again, tables, exit codes, clear refusals.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 program=$BM_TEST_PROGRAM
 support=$BM_TEST_SOURCE_DIR/tests/support
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
-
-fail() {
-    printf 'run_test: %s\n' "$1" >&2
-    exit 1
-}
 
 # expect CODE TEXT COMMAND...: the exit code, and a text on standard error in one line.
 expect() {

@@ -2,22 +2,17 @@
 # "Built without vectorization": bm_scalar.so holds no packed float arithmetic. The search is tried first on a file that does.
 set -euo pipefail
 
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 # Instructions of packed float arithmetic; moves and bitwise operations on whole registers are not arithmetic.
 packed() {
     objdump -d --no-show-raw-insn "$1" |
         grep -E $'\t'"v?(f(n?m(add|sub)[0-9]*)|h?add|h?sub|addsub|mul|div|sqrt|max|min|dp|rcp|rsqrt)p[sd]( |$)" || true
 }
 
-if [ "$(uname -m)" != x86_64 ]; then
-    echo "skipped: the instructions are those of x86"
-    exit 77
-fi
-if [ -n "${BM_TEST_SANITIZE-}" ]; then
-    echo "skipped: sanitizers are built with other flags"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+[ "$(uname -m)" = x86_64 ] || skip "the instructions are those of x86"
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "sanitizers are built with other flags"
 cat >"$work/packed.c" <<'CODE'
 void add(float *restrict a, const float *restrict b);
 void add(float *restrict a, const float *restrict b) {

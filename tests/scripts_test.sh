@@ -3,14 +3,10 @@
 # what CMake requires, and on a system without packages it says what is missing and lets the build try.
 set -euo pipefail
 
-fail() {
-    printf 'scripts_test: %s\n' "$1" >&2
-    exit 1
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 ci=$BM_TEST_SOURCE_DIR/ci
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 
 for script in "$ci"/* "$BM_TEST_SOURCE_DIR/.ci/run"; do

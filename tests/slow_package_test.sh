@@ -4,15 +4,8 @@
 # has; package_test.sh looks at the packages themselves and needs no network.
 set -euo pipefail
 
-fail() {
-    printf 'slow_package_test: %s\n' "$1" >&2
-    exit 1
-}
-
-skip() {
-    printf 'slow_package_test: skipped: %s\n' "$1"
-    exit 77
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 cached() {
     sed -n "s/^$1:[A-Z]*=//p" "$BM_TEST_BINARY_DIR/CMakeCache.txt"
@@ -24,8 +17,6 @@ for tool in cpack dpkg-deb dpkg-shlibdeps file mmdebstrap apt-get; do
     command -v $tool >/dev/null || skip "no $tool"
 done
 [ "$(id -u)" -eq 0 ] || grep -q "^$(id -un):" /etc/subuid 2>/dev/null || skip "neither root nor in /etc/subuid"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 cd "$work"
 

@@ -3,15 +3,8 @@
 # language and home, each by ci/package. What is installed is compared file by file, with its symbols, then the packages.
 set -euo pipefail
 
-fail() {
-    printf 'slow_reproducible_test: %s\n' "$1" >&2
-    exit 1
-}
-
-skip() {
-    printf 'slow_reproducible_test: skipped: %s\n' "$1"
-    exit 77
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 build_type=$(sed -n 's/^CMAKE_BUILD_TYPE:[A-Z]*=//p' "$BM_TEST_BINARY_DIR/CMakeCache.txt")
 if [ -n "${BM_TEST_SANITIZE-}" ] || [ "$build_type" != Release ]; then
@@ -20,8 +13,6 @@ fi
 for tool in cpack dpkg-deb dpkg-shlibdeps file; do
     command -v $tool >/dev/null || skip "no $tool"
 done
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 unset SOURCE_DATE_EPOCH
 

@@ -2,19 +2,16 @@
 # `train --preset gate` as it is shipped: two honest backends train alike, and five bugs that show in the course of a training only
 # are each found, for the right reason. What the gate says of a bug is printed.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 program=$BM_TEST_PROGRAM
 bugs=$BM_TEST_BINARY_DIR/tests/plugins/training_bugs
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-fail() {
-    printf 'slow_train_gate_test: %s\n' "$1" >&2
-    exit 1
-}
-
 "$program" list >list.txt
-grep -q 'fashion-mnist .*60000' list.txt || { printf 'skipped: no fashion-mnist here\n'; exit 77; }
+grep -q 'fashion-mnist .*60000' list.txt || skip "no fashion-mnist here"
 other=avx2
 plugin=()
 if ! grep -q 'avx2:0' list.txt; then

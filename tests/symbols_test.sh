@@ -4,6 +4,9 @@
 # process. The checks are tried first on files that break each of the rules.
 set -euo pipefail
 
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 # Prints the rules that the file breaks; its own status is 0.
 complaints() {
     local file=$1 exported flags symbols
@@ -18,17 +21,7 @@ complaints() {
     [[ $symbols != *" set_fast_math"* ]] || echo "is linked with -ffast-math"
 }
 
-fail() {
-    printf 'symbols_test: %s\n' "$1" >&2
-    exit 1
-}
-
-if [ -n "${BM_TEST_SANITIZE-}" ]; then
-    echo "skipped: sanitizers add symbols of their own"
-    exit 77
-fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "sanitizers add symbols of their own"
 
 cat >"$work/entry.c" <<'CODE'
 __attribute__((visibility("default"))) const void *bm_plugin_entry(void);

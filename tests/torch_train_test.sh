@@ -3,11 +3,12 @@
 # each rule's training against the float64 reference, and the file of an interrupted study. BM_TEST_PYTHON names another python3.
 set -euo pipefail
 
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 python=${BM_TEST_PYTHON:-python3}
 dump=$BM_TEST_BINARY_DIR/tests/torch_train/bm_dump
 results=$BM_TEST_SOURCE_DIR/results
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 # Only the data that the test makes: a set that is searched in vain must not be found elsewhere. Without another HOME, in which
 # Python would miss what is installed for this user.
 export XDG_DATA_HOME=$work/empty
@@ -15,20 +16,9 @@ unset BATCHMARK_DATA
 
 # The first python3 of a developer's path may be another than the one that the distribution's packages are for.
 "$python" -c 'import numpy' 2>/dev/null || [ -n "${BM_TEST_PYTHON-}" ] || python=/usr/bin/python3
-if ! "$python" -c 'import numpy' 2>/dev/null; then
-    echo "torch_train_test: skipped: $python has no numpy (Debian: python3-numpy)"
-    exit 77
-fi
+"$python" -c 'import numpy' 2>/dev/null || skip "$python has no numpy (Debian: python3-numpy)"
 
-if [ -n "${BM_TEST_SANITIZE-}" ]; then
-    echo "torch_train_test: skipped: it is about Python, once is enough"
-    exit 77
-fi
-
-fail() {
-    printf 'torch_train_test: %s\n' "$1" >&2
-    exit 1
-}
+[ -z "${BM_TEST_SANITIZE-}" ] || skip "it is about Python, once is enough"
 
 ours() {
     "$python" -B "$results/torch_train.py" "$@"

@@ -2,8 +2,10 @@
 # A training that is interrupted or killed goes on, by --resume, to the bits in which an uninterrupted one ends; one whose worker
 # dies is that row's verdict, and the others go on.
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 PYTHONPATH=$BM_TEST_SOURCE_DIR/tests/support PYTHONDONTWRITEBYTECODE=1 python3 - <<'PYTHON'
 import os

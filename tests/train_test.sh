@@ -2,8 +2,10 @@
 # What `batchmark train` promises its users: records whose figures agree, the same training on every backend and in every run,
 # budgets, targets, tuning, mishaps with their update, limits, verdicts on equal training, clear refusals.
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 cd "$work"
 PYTHONPATH=$BM_TEST_SOURCE_DIR/tests/support PYTHONDONTWRITEBYTECODE=1 python3 - <<'PYTHON'
 import csv

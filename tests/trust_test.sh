@@ -2,21 +2,18 @@
 # Which plugins are loaded: only those that nobody else may change, from the places that are searched, and only the very file
 # that was hashed. What depends on other owners is looked at as root only; the part that takes is said.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 umask 022
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 work=$(realpath "$work")
 program=$BM_TEST_PROGRAM
 null=$BM_TEST_PLUGIN_DIR/bm_null.so
 stranger=54321
 export HOME=$work/home
 unset BATCHMARK_PLUGINS
-
-fail() {
-    printf 'trust_test: %s\n' "$1" >&2
-    exit 1
-}
 
 # fresh: an own folder $work/a/b with a plugin in it, which may be loaded.
 fresh() {

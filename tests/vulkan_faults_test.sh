@@ -3,18 +3,15 @@
 # with a reason for its row, an exit code, and other rows that go on. What the validation layer says when all is taken away,
 # and what an interrupted run leaves behind.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 support=$BM_TEST_SOURCE_DIR/tests/support
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 # A driver that has compiled the shaders before is quick, also where the cache of a run is its own.
 export MESA_SHADER_CACHE_DIR=${XDG_CACHE_HOME:-$work}
 export faults=$BM_TEST_BINARY_DIR/tests/plugins/vulkan_faults
-
-skip() {
-    printf 'vulkan_faults_test: skipped: %s\n' "$1"
-    exit 77
-}
 
 [ -e "$BM_TEST_PLUGIN_DIR/bm_vulkan.so" ] || skip "the backend was not built"
 [ -e "$faults/libvulkan.so.1" ] || skip "the loader with faults was not built"

@@ -2,22 +2,14 @@
 # What is particular to the vulkan backend: what is missing is said, software devices are named, the validation layer is
 # silent, every tile gives right results, and what was compiled and tuned is kept.
 set -euo pipefail
+
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
+
 program=$BM_TEST_PROGRAM
 support=$BM_TEST_SOURCE_DIR/tests/support
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 export XDG_CACHE_HOME=$work/cache
-
-fail() {
-    printf 'vulkan_test: %s\n' "$1" >&2
-    exit 1
-}
-
-skip() {
-    printf 'vulkan_test: skipped: %s\n' "$1"
-    exit 77
-}
 
 [ -e "$BM_TEST_PLUGIN_DIR/bm_vulkan.so" ] || skip "the backend was not built"
 

@@ -1,27 +1,16 @@
-# Sourced by the tests of bundles: makes one of this build in a new folder $work, where it stands afterwards, and unpacks it to
+# Sourced by the tests of bundles: makes one of this build in $work, where it stands afterwards, and unpacks it to
 # $top; $data is the data set in it, or none, and "${clean[@]}" runs a command without the environment.
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # what they take from here
 
-name=$(basename "$0" .sh)
-
-fail() {
-    printf '%s: %s\n' "$name" "$1" >&2
-    exit 1
-}
-
-skip() {
-    printf '%s: skipped: %s\n' "$name" "$1"
-    exit 77
-}
+# shellcheck source=tests/support/script.sh
+. "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 [ -z "${BM_TEST_SANITIZE-}" ] || skip "a bundle with sanitizers is for nobody"
 [ "$(uname -m)" = x86_64 ] || skip "bundles are for x86-64"
 for tool in objdump ldd tar gzip; do
     command -v $tool >/dev/null || skip "no $tool"
 done
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 clean=(env -i "PATH=/usr/local/bin:/usr/bin:/bin" "HOME=$work/home")
 mkdir home elsewhere "a folder"

@@ -1,0 +1,17 @@
+# What test scripts have in common, sourced by them first: fail and skip, which name the script, and a new folder $work for
+# its files, removed at its end.
+# shellcheck shell=bash
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail() {
+    printf '%s: %s\n' "$(basename "$0" .sh)" "$1" >&2
+    exit 1
+}
+
+# 77: what ctest counts as skipped.
+skip() {
+    printf '%s: skipped: %s\n' "$(basename "$0" .sh)" "$1"
+    exit 77
+}
