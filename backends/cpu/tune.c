@@ -42,8 +42,8 @@ static int64_t time_ns(struct bm_cpu_work *work, uint64_t skinny_max) {
 
 /* Visits of each, in turn, after one of each that counts for nothing, until one was faster LEAD
  * times more often. A pair sees the same of what else the processor does, where the least of few
- * visits is that of a lucky moment. In doubt skinny, so that equals do not make every session choose
- * anew. */
+ * visits is that of a lucky moment. In doubt skinny, so that where both are equal a session mostly
+ * chooses what the last one chose. */
 static int32_t skinny_is_faster(struct bm_cpu_work *work) {
     (void)time_ns(work, work->session->pass.count);
     (void)time_ns(work, 0);
