@@ -14,6 +14,9 @@ Each part is a number of gates for some batch sizes, one after the other, on a m
 
 What a gate found is a line of results/NAME/gates-PART.jsonl, and results/NAME/gates.md counts them. An interrupted part goes on
 where it was; one that is complete is not repeated. --gates N makes fewer of each.
+
+Where nothing can be linked, as on the host of a GPU, --plugins names the two builds that `equal` compares, and the first of them
+is what is slowed down; --link-only, where there is a build, makes the second.
 """
 import argparse
 import collections
@@ -159,6 +162,10 @@ def summarize(arguments):
     print("\n".join(text))
 
 
+def sizes(text):
+    return [int(size) for size in text.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0], epilog="\n".join(__doc__.split("\n")[2:]),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,7 +175,7 @@ def main():
     parser.add_argument("--program", default="", help="default: batchmark of the build")
     parser.add_argument("--plugins", nargs=2, metavar=("BASE", "HEAD"), help="default: the backend of the build, and linked again")
     parser.add_argument("--link-only", metavar="FILE", help="the backend of the build, linked again, and nothing else")
-    parser.add_argument("--batch", type=lambda text: [int(size) for size in text.split(",")], help="sizes, instead of the part's")
+    parser.add_argument("--batch", type=sizes, metavar="LIST", help="1,1000: instead of the part's sizes")
     parser.add_argument("--compare", default="", metavar="OPTIONS", help="more options of `batchmark compare`")
     parser.add_argument("--gates", type=int, default=0, help="at most so many for each size")
     parser.add_argument("parts", nargs="*", metavar="PART", choices=[*PARTS, []], help="default: all")
