@@ -49,7 +49,7 @@ for i in $(seq "$kills"); do
     kill -9 $pid 2>/dev/null && killed=$((killed + 1))
     wait $pid 2>/dev/null || true # it was killed
     # The kernel ends the workers with their parent; give it a moment.
-    for _ in $(seq 100); do
+    for _ in $(seq 1200); do
         pgrep -f "^batchmark worker $pid( |\$)" >/dev/null || break
         sleep 0.05
     done

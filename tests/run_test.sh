@@ -166,7 +166,7 @@ grep -q 'skipped: .*of the time limit' h.txt || { cat h.txt >&2; fail "no reason
 code=0
 "$program" "${small[@]}" -o i.jsonl >i.txt 2>/dev/null &
 pid=$!
-for _ in $(seq 200); do
+for _ in $(seq 1200); do
     [ "$(grep -c '"kind":"cell"' i.jsonl.partial 2>/dev/null || true)" -ge 2 ] 2>/dev/null && break
     sleep 0.05
 done
