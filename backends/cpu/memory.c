@@ -121,7 +121,7 @@ static void lay_out_params(struct bm_session *session, struct cursor *cursor) {
 
 /* Widest gradient that travels back: outputs of the stages from the lowest trainable one on. */
 static uint64_t widest_delta(const struct bm_session *session) {
-    uint64_t widest = 0;
+    uint64_t widest = session->stages[session->stage_count - 1].in.size;
     for (uint32_t i = session->first_trainable; i < session->stage_count; i++) {
         uint64_t in = i > session->first_trainable ? session->stages[i].in.size : 0;
         uint64_t out = session->stages[i].out.size;
