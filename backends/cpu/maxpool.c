@@ -51,10 +51,10 @@ static void forward_row(const struct bm_cpu_work *work, uint64_t image, int64_t 
     const struct bm_cpu_stage *stage = work->stage;
     const float *x = work->x + image * stage->in.size;
     float *y = work->y + image * stage->out.size + (uint64_t)row * stage->out.width * stage->out.ld;
-    uint64_t ld = stage->in.ld;
-    for (int64_t column = 0; column < (int64_t)stage->out.width; column++, y += ld) {
+    uint64_t channels = bm_padded(stage->out.channels);
+    for (int64_t column = 0; column < (int64_t)stage->out.width; column++, y += stage->out.ld) {
         const struct window window = window_at(&stage->facts, row, column);
-        for (uint64_t c = 0; c < ld; c += BM_CPU_WIDTH) {
+        for (uint64_t c = 0; c < channels; c += BM_CPU_WIDTH) {
             bm_vector best = maximum(stage, x + c, &window);
             bm_store(y + c, stage->relu ? bm_maximum(best, bm_nothing()) : best);
         }
@@ -92,11 +92,13 @@ BM_INLINE void give_back(const struct bm_cpu_stage *stage,
 static void give_back_row(
     const struct bm_cpu_work *work, uint64_t image, int64_t row, const float *x, float *dx) {
     const struct bm_cpu_stage *stage = work->stage;
-    uint64_t ld = stage->in.ld;
+    uint64_t channels = bm_padded(stage->out.channels);
+    uint64_t ld =
+        stage->out.ld; /* one position may have a line more than several, and is in or out */
     uint64_t at = image * stage->out.size + (uint64_t)row * stage->out.width * ld;
     for (int64_t column = 0; column < (int64_t)stage->out.width; column++, at += ld) {
         const struct window window = window_at(&stage->facts, row, column);
-        for (uint64_t c = 0; c < ld; c += BM_CPU_WIDTH) {
+        for (uint64_t c = 0; c < channels; c += BM_CPU_WIDTH) {
             give_back(stage, x + c, &window, bm_load(work->dy + at + c), dx + c);
         }
     }

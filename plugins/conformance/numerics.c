@@ -60,6 +60,8 @@ static const struct network pooling_networks[] = {
     {"conv 5 5x3 stride 2 pad 2, batchnorm, relu, maxpool 2 pad 1, conv 6 2x2, relu, dense 4",
      {2, 11, 10},
      4},
+    /* From one position to several: what a dense layer makes may lie in longer rows. */
+    {"dense 256, relu, maxpool 2 stride 1 pad 1, dense 4", {1, 3, 3}, 4},
 };
 
 static const struct {
