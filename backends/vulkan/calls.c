@@ -58,7 +58,7 @@ static int32_t submit(struct bm_session *session,
                       uint32_t count,
                       uint32_t entries,
                       struct bm_error *error) {
-    int32_t status = bm_vulkan_submit(&session->queue, commands, count, 1, error);
+    int32_t status = bm_vulkan_submit(&session->queue, commands, count, error);
     if (status == BM_STATUS_OK) {
         for (uint32_t i = 0; i < entries; i++) {
             session->ring_until[session->ring_next++ % BM_VULKAN_RING_SIZE] =
@@ -140,7 +140,8 @@ bm_vulkan_apply(struct bm_session *session, const struct bm_hyper *hyper, struct
     if (status == BM_STATUS_OK) {
         status = bm_kit_check_gradient(&session->core, "apply", error);
     }
-    if (status != BM_STATUS_OK) {
+    /* Without parameters there is no work, and no shader that takes the update from the ring. */
+    if (status != BM_STATUS_OK || session->vector_count == 0) {
         return status;
     }
     set_hyper(&update, hyper);

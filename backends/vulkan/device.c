@@ -84,7 +84,6 @@ static int32_t check_features(const struct bm_vulkan_instance *instance,
     VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                      .pNext = &core12};
     instance->vk.GetPhysicalDeviceFeatures2(physical, &all);
-    facts->has_double = all.features.shaderFloat64;
     if (!core12.bufferDeviceAddress || !core12.timelineSemaphore) {
         return bm_kit_fail(
             error, BM_STATUS_UNSUPPORTED, "%s: expected the feature %s, found none", facts->name,
@@ -275,16 +274,12 @@ create_handle(struct bm_vulkan_device *device, VkPhysicalDevice physical, struct
                                            .queueFamilyIndex = device->facts.queue_family,
                                            .queueCount = 1,
                                            .pQueuePriorities = &priority};
-    VkPhysicalDeviceVulkan12Features core12 = {
+    const VkPhysicalDeviceVulkan12Features core12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
         .bufferDeviceAddress = VK_TRUE,
         .timelineSemaphore = VK_TRUE};
-    const VkPhysicalDeviceFeatures2 features = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &core12,
-        .features = {.shaderFloat64 = device->facts.has_double}};
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                                     .pNext = &features,
+                                     .pNext = &core12,
                                      .queueCreateInfoCount = 1,
                                      .pQueueCreateInfos = &queue};
     VkResult result = device->instance.vk.CreateDevice(physical, &info, NULL, &device->handle);

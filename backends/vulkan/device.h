@@ -11,7 +11,6 @@ struct bm_vulkan_facts {
     uint32_t queue_family;   /* one that computes */
     uint32_t timestamp_bits; /* of that family; 0: no timestamps */
     float timestamp_ns;      /* of one tick */
-    uint32_t has_double;     /* float64 in shaders */
     uint32_t subgroup_size;
     uint32_t groups_max; /* of a dispatch, in x */
     uint64_t allocation_bytes_max;

@@ -79,7 +79,7 @@ static int32_t create_arrays(struct bm_session *session, struct bm_error *error)
         status = bm_vulkan_create_buffer(&session->device, array->place, array->bytes, array->what,
                                          &array->buffer, error);
         if (status == BM_STATUS_OK) {
-            status = bm_vulkan_fill(&session->queue, &array->buffer, 0, error);
+            status = bm_vulkan_clear(&session->queue, &array->buffer, error);
         }
     }
     return status;

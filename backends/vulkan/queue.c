@@ -98,13 +98,12 @@ int32_t bm_vulkan_check_queue(const struct bm_vulkan_queue *queue, struct bm_err
 int32_t bm_vulkan_submit(struct bm_vulkan_queue *queue,
                          const VkCommandBuffer *buffers,
                          uint32_t count,
-                         uint64_t steps,
                          struct bm_error *error) {
     int32_t status = bm_vulkan_check_queue(queue, error);
     if (status != BM_STATUS_OK) {
         return status;
     }
-    uint64_t value = queue->submitted + steps;
+    uint64_t value = queue->submitted + 1;
     const VkTimelineSemaphoreSubmitInfo timeline = {
         .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
         .signalSemaphoreValueCount = 1,
@@ -257,7 +256,7 @@ static int32_t end_copy(struct bm_vulkan_queue *queue, struct bm_error *error) {
     int32_t status =
         result == VK_SUCCESS ? BM_STATUS_OK : bm_vulkan_fail(error, result, "vkEndCommandBuffer");
     if (status == BM_STATUS_OK) {
-        status = bm_vulkan_submit(queue, &queue->copy, 1, 1, error);
+        status = bm_vulkan_submit(queue, &queue->copy, 1, error);
     }
     return status == BM_STATUS_OK ? bm_vulkan_wait_all(queue, error) : status;
 }
@@ -310,17 +309,15 @@ int32_t bm_vulkan_read(struct bm_vulkan_queue *queue,
     return status;
 }
 
-int32_t bm_vulkan_fill(struct bm_vulkan_queue *queue,
-                       const struct bm_vulkan_buffer *buffer,
-                       uint32_t word,
-                       struct bm_error *error) {
+int32_t bm_vulkan_clear(struct bm_vulkan_queue *queue,
+                        const struct bm_vulkan_buffer *buffer,
+                        struct bm_error *error) {
     int32_t status = bm_vulkan_wait_all(queue, error);
     if (status == BM_STATUS_OK) {
         status = begin_copy(queue, error);
     }
     if (status == BM_STATUS_OK) {
-        queue->device->instance.vk.CmdFillBuffer(queue->copy, buffer->handle, 0, VK_WHOLE_SIZE,
-                                                 word);
+        queue->device->instance.vk.CmdFillBuffer(queue->copy, buffer->handle, 0, VK_WHOLE_SIZE, 0);
         status = end_copy(queue, error);
     }
     return status;

@@ -35,11 +35,10 @@ void bm_vulkan_close_queue(struct bm_vulkan_queue *queue);
 /* The failure of submitted work, which is the answer to everything that is asked after it. */
 int32_t bm_vulkan_check_queue(const struct bm_vulkan_queue *queue, struct bm_error *error);
 
-/* Submits `count` command buffers at once, which advances the timeline by `steps`, at least 1. */
+/* Submits `count` command buffers at once, which advances the timeline by 1. */
 int32_t bm_vulkan_submit(struct bm_vulkan_queue *queue,
                          const VkCommandBuffer *buffers,
                          uint32_t count,
-                         uint64_t steps,
                          struct bm_error *error);
 
 /* Returns when the timeline has reached `value`, with TIMEOUT if nothing was finished within the
@@ -62,11 +61,10 @@ int32_t bm_vulkan_read(struct bm_vulkan_queue *queue,
                        uint64_t bytes,
                        struct bm_error *error);
 
-/* Sets the whole buffer to a word. */
-int32_t bm_vulkan_fill(struct bm_vulkan_queue *queue,
-                       const struct bm_vulkan_buffer *buffer,
-                       uint32_t word,
-                       struct bm_error *error);
+/* Sets the whole buffer to zeros. */
+int32_t bm_vulkan_clear(struct bm_vulkan_queue *queue,
+                        const struct bm_vulkan_buffer *buffer,
+                        struct bm_error *error);
 
 /* What a shader or a transfer wrote is there for all that follow in the same queue. */
 void bm_vulkan_barrier(const struct bm_vulkan_queue *queue, VkCommandBuffer buffer);

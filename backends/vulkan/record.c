@@ -99,7 +99,7 @@ void bm_vulkan_record_pass(struct bm_vulkan_recorder *recorder) {
     if (kind != BM_VULKAN_EVALUATE) {
         backward(recorder);
     }
-    if (kind == BM_VULKAN_UPDATE && !bm_vulkan_rule_is_local(recorder->session->core.optimizer)) {
+    if (kind == BM_VULKAN_UPDATE && !bm_kit_rule_is_local(recorder->session->core.optimizer)) {
         bm_vulkan_pass_barrier(recorder);
         bm_vulkan_step(recorder, 0);
     }

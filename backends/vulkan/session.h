@@ -74,10 +74,11 @@ enum bm_vulkan_shader {
 
 #define BM_VULKAN_CONSTANT_MAX 24u
 
-/* Blocks of rows whose sums batch norm adds up, and invocations among which lars and lamb divide a
- * layer; both at most. */
 #define BM_VULKAN_TILE_MAX 4u           /* numbers of tiles */
 #define BM_VULKAN_PART_MAX UINT64_C(16) /* parts of the rows of a weight gradient */
+
+/* Blocks of rows whose sums batch norm adds up, and invocations among which lars and lamb divide a
+ * layer; both at most. */
 #define BM_VULKAN_NORM_BLOCK_MAX 4096u
 #define BM_VULKAN_TRUST_PARTIAL_MAX 2048u
 
@@ -314,8 +315,8 @@ struct bm_vulkan_recorder {
     struct bm_error *error;
 };
 
-/* One invocation for each of `items`, or fewer that take several. `push` is `push_bytes` long, at
- * most 128. */
+/* One invocation for each of `items`, in lines of workgroups (y) where a line (x) cannot have all
+ * of them. `push` is `push_bytes` long, at most 128. */
 void bm_vulkan_dispatch(struct bm_vulkan_recorder *recorder,
                         const struct bm_vulkan_kernel *kernel,
                         const void *push,
@@ -344,9 +345,6 @@ struct bm_vulkan_sink bm_vulkan_sink_of(const struct bm_session *session,
 void bm_vulkan_set_sink(const struct bm_vulkan_recorder *recorder,
                         struct bm_vulkan_kernel *kernel,
                         uint32_t first);
-
-/* Whether the optimizer looks at each parameter alone, so that who makes a gradient can step. */
-int32_t bm_vulkan_rule_is_local(uint32_t optimizer);
 
 /* ---- layers ---- */
 

@@ -17,16 +17,12 @@ struct bm_vulkan_sink bm_vulkan_sink_of(const struct bm_session *session,
         .control = session->control->address};
 }
 
-int32_t bm_vulkan_rule_is_local(uint32_t optimizer) {
-    return optimizer != BM_OPTIMIZER_LARS && optimizer != BM_OPTIMIZER_LAMB;
-}
-
 void bm_vulkan_set_sink(const struct bm_vulkan_recorder *recorder,
                         struct bm_vulkan_kernel *kernel,
                         uint32_t first) {
     uint32_t rule = recorder->session->core.optimizer;
     kernel->constants[first] = (recorder->mode.flags & BM_SLICE_ACCUMULATE) != 0;
     kernel->constants[first + 1] =
-        recorder->mode.kind == BM_VULKAN_UPDATE && bm_vulkan_rule_is_local(rule);
+        recorder->mode.kind == BM_VULKAN_UPDATE && bm_kit_rule_is_local(rule);
     kernel->constants[first + 2] = rule;
 }

@@ -103,10 +103,17 @@ static int32_t make_stages(struct bm_session *session, struct bm_error *error) {
     return BM_STATUS_OK;
 }
 
-/* A winner of a window is numbered in a byte. */
-static int32_t check_windows(const struct bm_session *session, struct bm_error *error) {
+/* A winner of a window is numbered in a byte, and the classes lie side by side. */
+static int32_t check_stages(const struct bm_session *session, struct bm_error *error) {
     for (uint32_t i = 0; i < session->stage_count; i++) {
         const struct bm_kit_layer *facts = &session->stages[i].facts;
+        const struct bm_vulkan_side *in = &session->stages[i].in;
+        if (facts->kind == BM_LAYER_SOFTMAX_CROSS_ENTROPY && in->positions > 1) {
+            return bm_kit_fail(error, BM_STATUS_UNSUPPORTED,
+                               "layer %u: expected softmax_cross_entropy of one position, found "
+                               "%u x %u",
+                               session->stages[i].index, in->height, in->width);
+        }
         if (facts->kind == BM_LAYER_MAXPOOL &&
             (uint64_t)facts->kernel_height * facts->kernel_width > 256) {
             return bm_kit_fail(error, BM_STATUS_UNSUPPORTED,
@@ -196,7 +203,7 @@ static void add_fixed(struct bm_session *session) {
     session->norm_partial =
         add_array(session, "sums of batch norm", UINT64_C(2) * BM_VULKAN_NORM_BLOCK_MAX,
                   widest_norm(session) * VECTOR_BYTES);
-    if (!bm_vulkan_rule_is_local(session->core.optimizer)) {
+    if (!bm_kit_rule_is_local(session->core.optimizer)) {
         session->trust = add_array(session, "sums of norms", session->stage_count,
                                    (BM_VULKAN_TRUST_PARTIAL_MAX + 1) * VECTOR_BYTES);
     }
@@ -223,7 +230,7 @@ static int32_t check_sizes(const struct bm_session *session, struct bm_error *er
 int32_t bm_vulkan_plan(struct bm_session *session, struct bm_error *error) {
     int32_t status = make_stages(session, error);
     if (status == BM_STATUS_OK) {
-        status = check_windows(session, error);
+        status = check_stages(session, error);
     }
     if (status != BM_STATUS_OK) {
         return status;

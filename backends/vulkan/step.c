@@ -163,7 +163,7 @@ static void step_by_trust(struct bm_vulkan_recorder *recorder, uint32_t takes_up
 }
 
 void bm_vulkan_step(struct bm_vulkan_recorder *recorder, uint32_t takes_update) {
-    if (bm_vulkan_rule_is_local(recorder->session->core.optimizer)) {
+    if (bm_kit_rule_is_local(recorder->session->core.optimizer)) {
         step_local(recorder, takes_update);
     } else {
         step_by_trust(recorder, takes_update);

@@ -89,7 +89,7 @@ void bm_vulkan_open_tuner(struct bm_session *session) {
     }
 }
 
-/* The newest are kept: they are the first here, and merge adds behind them. */
+/* The newest are kept: what is added comes last. */
 static void save(struct bm_session *session) {
     merge(session);
     uint32_t count = session->tuned_count < KEPT_MAX ? session->tuned_count : KEPT_MAX;
@@ -98,7 +98,8 @@ static void save(struct bm_session *session) {
     if (kept != NULL) {
         kept->version = VERSION;
         kept->count = count;
-        memcpy(kept->tuned, session->tuned, count * sizeof session->tuned[0]);
+        memcpy(kept->tuned, session->tuned + (session->tuned_count - count),
+               count * sizeof session->tuned[0]);
         bm_vulkan_save_cache(&session->device.facts, BM_VULKAN_CACHE_TILES, kept, bytes);
     }
     free(kept);
@@ -172,7 +173,7 @@ static int32_t record(const struct trial *trial, struct bm_error *error) {
 
 static int32_t run(const struct trial *trial, double *ns, struct bm_error *error) {
     struct bm_session *session = trial->session;
-    int32_t status = bm_vulkan_submit(&session->queue, &trial->commands, 1, 1, error);
+    int32_t status = bm_vulkan_submit(&session->queue, &trial->commands, 1, error);
     if (status == BM_STATUS_OK) {
         status = bm_vulkan_wait_all(&session->queue, error);
     }

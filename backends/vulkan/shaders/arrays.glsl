@@ -17,7 +17,12 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words {
     uint v[];
 };
 
-// The number of an invocation in its dispatch, whose groups go on in y where there are many.
+// The number of a workgroup in its dispatch, whose groups go on in y where there are many.
+uint group_number() {
+    return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+}
+
+// The number of an invocation in its dispatch.
 uint item_number() {
     return gl_GlobalInvocationID.y * gl_NumWorkGroups.x * gl_WorkGroupSize.x + gl_GlobalInvocationID.x;
 }

@@ -52,7 +52,7 @@ void main() {
     uint own = gl_LocalInvocationID.x;
     uint lane = MODE == FORWARD ? own / COLUMNS : own % LANES;
     uint step = MODE == FORWARD ? COLUMNS : 1; // from one lane to the next
-    uint column = gl_WorkGroupID.x * COLUMNS + (MODE == FORWARD ? own % COLUMNS : own / LANES);
+    uint column = group_number() * COLUMNS + (MODE == FORWARD ? own % COLUMNS : own / LANES);
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         sum[r] = vec4(0);
     }

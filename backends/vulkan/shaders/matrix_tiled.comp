@@ -188,7 +188,7 @@ void main() {
     const uint tile_columns = (4 * columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
     uint all_rows = MODE == WEIGHT_GRADIENT ? 4 * DEPTH : rows;
     uint tiles = (all_rows + TILE_ROWS - 1) / TILE_ROWS * tile_columns;
-    uint group = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+    uint group = group_number();
     uint part = group / tiles;
     uint tile = group % tiles;
     if (part >= PARTS) {

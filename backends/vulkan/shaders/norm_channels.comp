@@ -115,7 +115,7 @@ void backward(uint blocks, uint column) {
 
 void main() {
     uint blocks = (rows + block_rows - 1) / block_rows;
-    for (uint column = gl_WorkGroupID.x; column < VECTORS; column += gl_NumWorkGroups.x) {
+    for (uint column = group_number(); column < VECTORS; column += gl_NumWorkGroups.x * gl_NumWorkGroups.y) {
         if (IS_BACKWARD) {
             backward(blocks, column);
         } else {

@@ -1,5 +1,5 @@
 // Sums with about 48 bits, for devices with and without float64: a number is x + y with |y| at most half a unit in the last
-// place of x. TwoSum and TwoProd: Knuth 1969; Dekker 1971.
+// place of x. Their range is that of float32: the square of what is below 1e-19 or above 1.8e19 is lost. TwoSum and TwoProd: Knuth 1969; Dekker 1971.
 
 vec2 pair_add(vec2 a, vec2 b) {
     precise float sum = a.x + b.x;
