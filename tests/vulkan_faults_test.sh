@@ -82,7 +82,7 @@ verdicts = [
     ("vkWaitSemaphores:60:lost", [], "error", re.escape("vkWaitSemaphores: " + LOST), 5),
     ("vkWaitSemaphores:60:stuck", ["--option", "vulkan.timeout=7"], "timeout",
      DEVICE + r"expected some work done within 7 s \(option timeout\), found none", 7),
-    ("vkWaitSemaphores:300:hang", ["--hang-time", "3s"], "timeout", r"no answer from \w+ within .* s; stopped", 7),
+    ("vkWaitSemaphores:300:hang", ["--hang-time", "10s"], "timeout", r"no answer from \w+ within .* s; stopped", 7),
     ("vkAllocateMemory:1:device-memory", [], "unsupported", "upload: no memory on the device for [0-9]+ bytes", 0),
     ("vkAllocateMemory:9:host-memory", [], "unsupported", ".+: no memory on the device for [0-9]+ bytes", 0),
     ("vkCreateComputePipelines:1:device-memory", [], "unsupported",
@@ -171,6 +171,16 @@ def check_validation():
     check_silent_test("vulkan_session_test", "", True)
 
 
+# ---- Few workgroups in a line ----
+
+def check_few_groups(family):
+    """Dispatches go on in y, and every shader finds its place there."""
+    cells, code = run("groups:3", "--option", f"vulkan.family={family}", "--hang-time", "200s", batch="7,64")
+    found = [(cell["batch"], cell["status"], cell["reason"]) for cell in cells]
+    if code != 0 or found != [(7, "ok", ""), (64, "ok", "")]:
+        fail(f"3 workgroups in a line, {family}: exit code {code}, {found}")
+
+
 # ---- The cache ----
 
 def cache_files(folder):
@@ -219,5 +229,7 @@ check_later_cell()
 check_no_cache()
 check_interrupt()
 check_validation()
+check_few_groups("software")
+check_few_groups("gpu")
 print(f"{len(verdicts)} faults, each with its verdict")
 PYTHON

@@ -41,7 +41,7 @@ void bm_cpu_relu_backward(struct bm_cpu_work *work) {
     bm_kit_pool_run(work->session->pool, relu_backward, work);
 }
 
-/* values = kept values / (1 - rate), and relu after it if the stage has one */
+/* values = kept values / (1 - rate) */
 static void scale_kept(const struct bm_cpu_stage *stage, float *values, const uint8_t *kept) {
     float factor = (float)(1 / (1 - stage->facts.rate));
     for (uint64_t i = 0; i < stage->out.size; i++) {

@@ -74,6 +74,18 @@ static void add_stage(struct bm_session *session, uint32_t layer, struct bm_cpu_
     session->stage_count++;
 }
 
+/* The classes lie side by side. */
+static int32_t check_softmax(const struct bm_session *session, struct bm_error *error) {
+    const struct bm_cpu_stage *last = &session->stages[session->stage_count - 1];
+    if (last->in.positions > 1) {
+        return bm_kit_fail(error, BM_STATUS_UNSUPPORTED,
+                           "layer %u: expected softmax_cross_entropy of one position, found "
+                           "%u x %u",
+                           last->layer, last->in.height, last->in.width);
+    }
+    return BM_STATUS_OK;
+}
+
 int32_t bm_cpu_plan(struct bm_session *session, struct bm_error *error) {
     const struct bm_kit_network *network = &session->core.network;
     session->stages = calloc(network->layer_count, sizeof *session->stages);
@@ -92,5 +104,5 @@ int32_t bm_cpu_plan(struct bm_session *session, struct bm_error *error) {
             add_stage(session, i, last == NULL ? session->in : last->out);
         }
     }
-    return BM_STATUS_OK;
+    return check_softmax(session, error);
 }

@@ -79,14 +79,6 @@ static inline bm_vector bm_from_bytes(const uint8_t *bytes) {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
 }
 
-/* ((x0 + x8) + (x4 + x12)) + ... : a fixed tree */
-static inline float bm_sum(bm_vector x) {
-    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
-
 /* values[k] = the sum of x[k], k < BM_CPU_DOT_INPUTS, by a fixed tree */
 static inline void bm_store_sums(float *values, const bm_vector x[BM_CPU_DOT_INPUTS]) {
     __m256 half[8];
@@ -167,13 +159,6 @@ static inline bm_vector bm_take_equal(bm_vector x, bm_vector y, bm_vector value,
 
 static inline bm_vector bm_from_bytes(const uint8_t *bytes) {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes)));
-}
-
-/* ((x0 + x4) + (x2 + x6)) + ... : a fixed tree */
-static inline float bm_sum(bm_vector x) {
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
 /* values[k] = the sum of x[k], k < BM_CPU_DOT_INPUTS, by a fixed tree */

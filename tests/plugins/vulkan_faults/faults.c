@@ -41,6 +41,7 @@ static struct {
     VkResult result;
     char missing[NAME_SIZE];
     uint32_t is_old;
+    uint32_t groups; /* 0: as many as there are */
     /* What has come of it. */
     uint64_t calls; /* of the function */
     uint64_t failed;
@@ -76,7 +77,8 @@ EXPORT void bm_vulkan_faults_set(const char *text) {
     if (text == NULL || text[0] == '\0') {
         return;
     }
-    if (sscanf(text, "missing:%63s", fault.missing) == 1) {
+    if (sscanf(text, "missing:%63s", fault.missing) == 1 ||
+        sscanf(text, "groups:%u", &fault.groups) == 1) {
         return;
     }
     if (strcmp(text, "version:1.1") == 0) {
@@ -272,6 +274,9 @@ do_GetPhysicalDeviceProperties2(VkPhysicalDevice device, VkPhysicalDevicePropert
     real.GetPhysicalDeviceProperties2(device, properties);
     if (fault.is_old) {
         properties->properties.apiVersion = VK_API_VERSION_1_1;
+    }
+    if (fault.groups > 0) {
+        properties->properties.limits.maxComputeWorkGroupCount[0] = fault.groups;
     }
 }
 

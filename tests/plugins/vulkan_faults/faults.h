@@ -8,6 +8,7 @@
  *                        those after it too, as there may be other memory to try
  *     missing:FEATURE    bufferDeviceAddress or timelineSemaphore is not there
  *     version:1.1        of every device
+ *     groups:N           of every device: a dispatch has at most N workgroups in x
  *
  * WHAT is the VkResult: host-memory, device-memory, initialization, shader, lost; after lost
  * everything that asks for work says the same. Or
