@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGNMENT 64u
-
 static int32_t device_count(uint32_t *count, struct bm_error *error) {
     char path[BM_BLAS_PATH_SIZE];
     struct bm_error ignored;
@@ -137,7 +135,7 @@ static int32_t open_session(uint32_t device,
     if (status != BM_STATUS_OK) {
         return status;
     }
-    session->memory = aligned_alloc(ALIGNMENT, session->memory_bytes);
+    session->memory = aligned_alloc(BM_KIT_ALIGNMENT, session->memory_bytes);
     if (session->memory == NULL) {
         return bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for %llu bytes of arrays",
                            (unsigned long long)session->memory_bytes);

@@ -9,61 +9,31 @@
 
 #define LANES 8
 
-/* One optimizer step, its constants worked out in double and rounded once. */
-struct rule {
-    uint32_t optimizer;
-    float rate;
-    float momentum;
-    float decay;
-    float rate_decay; /* rate decay */
-    float beta1;
-    float beta2;
-    float rest1; /* 1 - beta1 */
-    float rest2;
-    float correction1; /* 1 / (1 - beta1^update) */
-    float correction2;
-    float epsilon;
-    double trust;
-};
-
-static struct rule rule_of(uint32_t optimizer, const struct bm_hyper *hyper) {
-    double t = (double)hyper->update;
-    return (struct rule){
-        .optimizer = optimizer,
-        .rate = (float)hyper->rate,
-        .momentum = (float)hyper->momentum,
-        .decay = (float)hyper->decay,
-        .rate_decay = (float)(hyper->rate * hyper->decay),
-        .beta1 = (float)hyper->beta1,
-        .beta2 = (float)hyper->beta2,
-        .rest1 = (float)(1 - hyper->beta1),
-        .rest2 = (float)(1 - hyper->beta2),
-        .correction1 = (float)(1 / (1 - pow(hyper->beta1, t))),
-        .correction2 = (float)(1 / (1 - pow(hyper->beta2, t))),
-        .epsilon = (float)hyper->epsilon,
-        .trust = hyper->trust,
-    };
-}
-
 /* ---- Rules that need nothing of other parameters ---- */
 
 BM_BLAS_LOOP static void
-step_sgd(struct rule r, float *restrict w, const float *restrict g, uint64_t count) {
+step_sgd(struct bm_kit_rule r, float *restrict w, const float *restrict g, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         w[i] -= r.rate * (g[i] + r.decay * w[i]);
     }
 }
 
-BM_BLAS_LOOP static void step_momentum(
-    struct rule r, float *restrict w, const float *restrict g, float *restrict m, uint64_t count) {
+BM_BLAS_LOOP static void step_momentum(struct bm_kit_rule r,
+                                       float *restrict w,
+                                       const float *restrict g,
+                                       float *restrict m,
+                                       uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         m[i] = r.momentum * m[i] - r.rate * (g[i] + r.decay * w[i]);
         w[i] += m[i];
     }
 }
 
-BM_BLAS_LOOP static void step_nesterov(
-    struct rule r, float *restrict w, const float *restrict g, float *restrict m, uint64_t count) {
+BM_BLAS_LOOP static void step_nesterov(struct bm_kit_rule r,
+                                       float *restrict w,
+                                       const float *restrict g,
+                                       float *restrict m,
+                                       uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         float step = r.rate * (g[i] + r.decay * w[i]);
         m[i] = r.momentum * m[i] - step;
@@ -71,8 +41,11 @@ BM_BLAS_LOOP static void step_nesterov(
     }
 }
 
-BM_BLAS_LOOP static void step_adagrad(
-    struct rule r, float *restrict w, const float *restrict g, float *restrict s, uint64_t count) {
+BM_BLAS_LOOP static void step_adagrad(struct bm_kit_rule r,
+                                      float *restrict w,
+                                      const float *restrict g,
+                                      float *restrict s,
+                                      uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         float coupled = g[i] + r.decay * w[i];
         s[i] += coupled * coupled;
@@ -80,8 +53,11 @@ BM_BLAS_LOOP static void step_adagrad(
     }
 }
 
-BM_BLAS_LOOP static void step_rmsprop(
-    struct rule r, float *restrict w, const float *restrict g, float *restrict s, uint64_t count) {
+BM_BLAS_LOOP static void step_rmsprop(struct bm_kit_rule r,
+                                      float *restrict w,
+                                      const float *restrict g,
+                                      float *restrict s,
+                                      uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         float coupled = g[i] + r.decay * w[i];
         s[i] = r.beta2 * s[i] + r.rest2 * (coupled * coupled);
@@ -92,7 +68,7 @@ BM_BLAS_LOOP static void step_rmsprop(
 /* m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2
  * w = keep w - r (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + e)
  * adam has the decay coupled; adamw has it in w -= r wd w. */
-BM_BLAS_LOOP static void step_adam(struct rule r,
+BM_BLAS_LOOP static void step_adam(struct bm_kit_rule r,
                                    float coupled,
                                    float rate_decay,
                                    float *restrict w,
@@ -109,8 +85,8 @@ BM_BLAS_LOOP static void step_adam(struct rule r,
     }
 }
 
-static void
-step_local(const struct rule *rule, float *w, const float *g, float *m, float *v, uint64_t count) {
+static void step_local(
+    const struct bm_kit_rule *rule, float *w, const float *g, float *m, float *v, uint64_t count) {
     switch (rule->optimizer) {
     case BM_OPTIMIZER_SGD:
         step_sgd(*rule, w, g, count);
@@ -158,7 +134,7 @@ BM_BLAS_LOOP static double sum_squares(const float *x, uint64_t count) {
 }
 
 /* v = u v + r q (g + wd w); w -= v */
-BM_BLAS_LOOP static void step_lars(struct rule r,
+BM_BLAS_LOOP static void step_lars(struct bm_kit_rule r,
                                    float ratio,
                                    float decay,
                                    float *restrict w,
@@ -173,7 +149,7 @@ BM_BLAS_LOOP static void step_lars(struct rule r,
 }
 
 /* The moments, and p = (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + e) + wd w */
-BM_BLAS_LOOP static void find_direction(struct rule r,
+BM_BLAS_LOOP static void find_direction(struct bm_kit_rule r,
                                         float decay,
                                         const float *restrict w,
                                         const float *restrict g,
@@ -201,7 +177,7 @@ static float ratio_of(double factor, double w, double norm, double other) {
 }
 
 static void lars_tensor(struct bm_session *session,
-                        const struct rule *rule,
+                        const struct bm_kit_rule *rule,
                         uint64_t offset,
                         uint64_t count,
                         int32_t is_weight) {
@@ -217,7 +193,7 @@ static void lars_tensor(struct bm_session *session,
 }
 
 static void lamb_tensor(struct bm_session *session,
-                        const struct rule *rule,
+                        const struct bm_kit_rule *rule,
                         uint64_t offset,
                         uint64_t count,
                         int32_t is_weight) {
@@ -234,7 +210,7 @@ static void lamb_tensor(struct bm_session *session,
 }
 
 static void step_tensor(struct bm_session *session,
-                        const struct rule *rule,
+                        const struct bm_kit_rule *rule,
                         uint64_t offset,
                         uint64_t count,
                         int32_t is_weight) {
@@ -246,8 +222,9 @@ static void step_tensor(struct bm_session *session,
 }
 
 void bm_blas_step(struct bm_session *session, const struct bm_hyper *hyper) {
-    struct rule rule = rule_of(session->core.optimizer, hyper);
-    if (rule.optimizer != BM_OPTIMIZER_LARS && rule.optimizer != BM_OPTIMIZER_LAMB) {
+    struct bm_kit_rule rule;
+    bm_kit_rule_init(&rule, session->core.optimizer, hyper);
+    if (bm_kit_rule_is_local(rule.optimizer)) {
         step_local(&rule, session->params, session->gradient, session->state[0], session->state[1],
                    session->core.network.param_count);
         return;

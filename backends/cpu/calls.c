@@ -101,7 +101,7 @@ int32_t bm_cpu_write_state(struct bm_session *session,
 /* Forward and backward over a checked slice; rule NULL: the gradient is stored. */
 static void run_slice(struct bm_session *session,
                       const struct bm_slice *slice,
-                      const struct bm_cpu_rule *rule) {
+                      const struct bm_kit_rule *rule) {
     const struct bm_cpu_pass whole = {
         .data = &session->core.data[BM_SPLIT_TRAIN],
         .images = session->core.order + slice->first,
@@ -130,13 +130,13 @@ bm_cpu_gradient(struct bm_session *session, const struct bm_slice *slice, struct
 int32_t bm_cpu_apply_call(struct bm_session *session,
                           const struct bm_hyper *hyper,
                           struct bm_error *error) {
-    struct bm_cpu_rule rule;
+    struct bm_kit_rule rule;
     int32_t status = bm_kit_check_hyper(hyper, error);
     if (status == BM_STATUS_OK) {
         status = bm_kit_check_gradient(&session->core, "apply", error);
     }
     if (status == BM_STATUS_OK) {
-        bm_cpu_rule_init(&rule, session->core.optimizer, hyper);
+        bm_kit_rule_init(&rule, session->core.optimizer, hyper);
         bm_cpu_apply(session, &rule, 0);
     }
     return status;
@@ -144,8 +144,8 @@ int32_t bm_cpu_apply_call(struct bm_session *session,
 
 static void
 run_update(struct bm_session *session, const struct bm_slice *slice, const struct bm_hyper *hyper) {
-    struct bm_cpu_rule rule;
-    bm_cpu_rule_init(&rule, session->core.optimizer, hyper);
+    struct bm_kit_rule rule;
+    bm_kit_rule_init(&rule, session->core.optimizer, hyper);
     run_slice(session, slice, &rule);
 }
 

@@ -65,23 +65,6 @@ struct bm_cpu_stage {
     double *sums;      /* [2][out.ld] */
 };
 
-/* One optimizer step, its constants worked out in double and rounded once. */
-struct bm_cpu_rule {
-    uint32_t optimizer;
-    float rate;
-    float momentum;
-    float decay;
-    float rate_decay; /* rate decay */
-    float beta1;
-    float beta2;
-    float rest1; /* 1 - beta1 */
-    float rest2;
-    float correction1; /* 1 / (1 - beta1^update) */
-    float correction2;
-    float epsilon;
-    double trust;
-};
-
 /* A piece of one parameter tensor, whole vectors, small enough to share out. */
 struct bm_cpu_chunk {
     uint64_t offset;
@@ -104,7 +87,7 @@ struct bm_cpu_pass {
     uint32_t steps;    /* this pass completes the gradient, and the rule is applied to it at once */
     uint64_t update;
     double divisor;
-    struct bm_cpu_rule rule;
+    struct bm_kit_rule rule;
 };
 
 struct bm_session {
@@ -336,14 +319,9 @@ void bm_cpu_add_rows(
 
 /* ---- optimizer.c ---- */
 
-void bm_cpu_rule_init(struct bm_cpu_rule *rule, uint32_t optimizer, const struct bm_hyper *hyper);
-
-/* 1 if a step of one parameter needs nothing of the others, so that it can be fused. */
-int32_t bm_cpu_rule_is_local(uint32_t optimizer);
-
 /* One step of all parameters with the stored gradient, but those that a fused update has stepped if
  * `rest` is set. */
-void bm_cpu_apply(struct bm_session *session, const struct bm_cpu_rule *rule, uint32_t rest);
+void bm_cpu_apply(struct bm_session *session, const struct bm_kit_rule *rule, uint32_t rest);
 
 /* Takes a piece of gradient, whole vectors: adds what is stored, and steps the parameters with it
  * or stores it. */
@@ -366,7 +344,7 @@ void bm_cpu_unpack(const struct bm_session *session, const float *packed, float 
  * of it; rule NULL: the gradient is stored. Returns the summed loss and adds the right answers. */
 double bm_cpu_pass_run(struct bm_session *session,
                        const struct bm_cpu_pass *whole,
-                       const struct bm_cpu_rule *rule,
+                       const struct bm_kit_rule *rule,
                        uint64_t *right);
 
 /* ---- plan.c ---- */

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#define ALIGNMENT 64u
 #define CHUNK_COUNT 8192u /* parameters that are shared out together */
 
 /* Without batch norm a batch goes through the layers in parts whose activations stay in the last
@@ -12,32 +11,6 @@
 #define PART_BYTES (UINT64_C(8) << 20)
 #define PART_IMAGES_MIN 256u
 #define PART_IMAGES_MAX 1024u
-
-/* Takes places from a block one after the other; without a block it only counts. */
-struct cursor {
-    unsigned char *memory;
-    uint64_t used;
-    int32_t overflow;
-};
-
-static void *take(struct cursor *cursor, uint64_t count, uint64_t rows, uint64_t size) {
-    uint64_t bytes = 0;
-    uint64_t begin = cursor->used;
-    if (__builtin_mul_overflow(count, rows, &bytes) ||
-        __builtin_mul_overflow(bytes, size, &bytes) || bytes > INT64_MAX - ALIGNMENT ||
-        __builtin_add_overflow(begin, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT,
-                               &cursor->used) ||
-        cursor->used > INT64_MAX) {
-        cursor->overflow = 1;
-        cursor->used = begin;
-        return NULL;
-    }
-    return cursor->memory != NULL ? cursor->memory + begin : NULL;
-}
-
-static float *take_floats(struct cursor *cursor, uint64_t count, uint64_t rows) {
-    return take(cursor, count, rows, sizeof(float));
-}
 
 /* ---- Parameters ---- */
 
@@ -97,21 +70,21 @@ static void cut_tensors(struct bm_session *session) {
     }
 }
 
-static void lay_out_params(struct bm_session *session, struct cursor *cursor) {
+static void lay_out_params(struct bm_session *session, struct bm_kit_cursor *cursor) {
     session->chunks = NULL;
     cut_tensors(session);
-    session->params = take_floats(cursor, session->packed_count, 1);
+    session->params = bm_kit_take_floats(cursor, session->packed_count, 1);
     /* What a rule has not got lies at the parameters, so that a piece of it has an address. */
     for (uint32_t i = 0; i < 2; i++) {
         session->state[i] = i < session->core.slot_count
-                                ? take_floats(cursor, session->packed_count, 1)
+                                ? bm_kit_take_floats(cursor, session->packed_count, 1)
                                 : session->params;
     }
-    session->statistics = take_floats(cursor, session->core.network.statistics_count, 1);
-    session->gradient = take_floats(cursor, session->packed_count, 1);
-    session->chunks = take(cursor, session->chunk_count, 1, sizeof *session->chunks);
-    session->norms = take(cursor, session->chunk_count, 2, sizeof *session->norms);
-    session->ratios = take_floats(cursor, session->tensor_count, 1);
+    session->statistics = bm_kit_take_floats(cursor, session->core.network.statistics_count, 1);
+    session->gradient = bm_kit_take_floats(cursor, session->packed_count, 1);
+    session->chunks = bm_kit_take(cursor, session->chunk_count, 1, sizeof *session->chunks);
+    session->norms = bm_kit_take(cursor, session->chunk_count, 2, sizeof *session->norms);
+    session->ratios = bm_kit_take_floats(cursor, session->tensor_count, 1);
     if (session->chunks != NULL) {
         cut_tensors(session);
     }
@@ -159,12 +132,13 @@ static uint64_t transposed_floats(const struct bm_session *session, uint32_t ind
                : stage->out.channels * bm_cpu_panel_columns(stage->depth);
 }
 
-static void lay_out_stage(struct bm_session *session, uint32_t index, struct cursor *cursor) {
+static void
+lay_out_stage(struct bm_session *session, uint32_t index, struct bm_kit_cursor *cursor) {
     struct bm_cpu_stage *stage = &session->stages[index];
     uint64_t images = session->image_max;
     switch (stage->kind) {
     case BM_LAYER_DROPOUT:
-        stage->kept = take(cursor, stage->out.size, images, 1);
+        stage->kept = bm_kit_take(cursor, stage->out.size, images, 1);
         stage->output = index > 0 ? stage[-1].output : session->input;
         break;
     case BM_LAYER_RELU:
@@ -173,18 +147,18 @@ static void lay_out_stage(struct bm_session *session, uint32_t index, struct cur
     case BM_LAYER_SOFTMAX_CROSS_ENTROPY:
         break;
     default:
-        stage->output = take_floats(cursor, stage->out.size, images);
+        stage->output = bm_kit_take_floats(cursor, stage->out.size, images);
         break;
     }
     if (stage->facts.bias_count > 0) {
-        stage->sums = take(cursor, stage->out.ld, 2, sizeof *stage->sums);
+        stage->sums = bm_kit_take(cursor, stage->out.ld, 2, sizeof *stage->sums);
     }
     if (stage->kind == BM_LAYER_BATCHNORM) {
-        stage->mean = take_floats(cursor, stage->out.ld, 1);
-        stage->inverse = take_floats(cursor, stage->out.ld, 1);
-        stage->factors = take_floats(cursor, stage->out.ld, 3);
+        stage->mean = bm_kit_take_floats(cursor, stage->out.ld, 1);
+        stage->inverse = bm_kit_take_floats(cursor, stage->out.ld, 1);
+        stage->factors = bm_kit_take_floats(cursor, stage->out.ld, 3);
     }
-    stage->transposed = take_floats(cursor, transposed_floats(session, index), 1);
+    stage->transposed = bm_kit_take_floats(cursor, transposed_floats(session, index), 1);
 }
 
 static uint64_t stage_scratch(const struct bm_cpu_stage *stage) {
@@ -199,7 +173,7 @@ static uint64_t stage_scratch(const struct bm_cpu_stage *stage) {
 }
 
 /* Where the threads but the first leave their part of an input's gradient. */
-static void lay_out_partial(struct bm_session *session, struct cursor *cursor) {
+static void lay_out_partial(struct bm_session *session, struct bm_kit_cursor *cursor) {
     uint64_t images =
         session->image_max < BM_CPU_DOT_COUNT_MAX ? session->image_max : BM_CPU_DOT_COUNT_MAX;
     session->partial_size = 0;
@@ -210,10 +184,10 @@ static void lay_out_partial(struct bm_session *session, struct cursor *cursor) {
         }
     }
     session->partial =
-        take_floats(cursor, session->partial_size * images, session->core.thread_count - 1);
+        bm_kit_take_floats(cursor, session->partial_size * images, session->core.thread_count - 1);
 }
 
-static void lay_out_norms(struct bm_session *session, struct cursor *cursor) {
+static void lay_out_norms(struct bm_session *session, struct bm_kit_cursor *cursor) {
     uint64_t most = 0;
     for (uint32_t i = 0; i < session->stage_count; i++) {
         const struct bm_cpu_stage *stage = &session->stages[i];
@@ -222,13 +196,13 @@ static void lay_out_norms(struct bm_session *session, struct cursor *cursor) {
             most = blocks * stage->out.ld;
         }
     }
-    session->norm_partial = take_floats(cursor, most, 2);
+    session->norm_partial = bm_kit_take_floats(cursor, most, 2);
 }
 
-static void lay_out_activations(struct bm_session *session, struct cursor *cursor) {
+static void lay_out_activations(struct bm_session *session, struct bm_kit_cursor *cursor) {
     uint64_t widest = widest_delta(session);
     session->image_max = part_images(session);
-    session->input = take_floats(cursor, session->in.size, session->image_max);
+    session->input = bm_kit_take_floats(cursor, session->in.size, session->image_max);
     session->scratch_count = 0;
     for (uint32_t i = 0; i < session->stage_count; i++) {
         uint64_t scratch = stage_scratch(&session->stages[i]);
@@ -238,17 +212,18 @@ static void lay_out_activations(struct bm_session *session, struct cursor *curso
     }
     /* Whole lines, and one more between two threads. */
     session->scratch_count = (session->scratch_count / 16 + 2) * 16;
-    session->delta[0] = take_floats(cursor, widest, session->image_max);
-    session->delta[1] = take_floats(cursor, widest, session->image_max);
+    session->delta[0] = bm_kit_take_floats(cursor, widest, session->image_max);
+    session->delta[1] = bm_kit_take_floats(cursor, widest, session->image_max);
     lay_out_partial(session, cursor);
     lay_out_norms(session, cursor);
-    session->losses = take(cursor, session->image_max, 1, sizeof(double));
-    session->right = take(cursor, session->image_max, 1, 1);
-    session->scratch = take_floats(cursor, session->scratch_count, session->core.thread_count);
+    session->losses = bm_kit_take(cursor, session->image_max, 1, sizeof(double));
+    session->right = bm_kit_take(cursor, session->image_max, 1, 1);
+    session->scratch =
+        bm_kit_take_floats(cursor, session->scratch_count, session->core.thread_count);
 }
 
 int32_t bm_cpu_lay_out(struct bm_session *session, void *memory, struct bm_error *error) {
-    struct cursor cursor = {.memory = memory};
+    struct bm_kit_cursor cursor = {.memory = memory};
     lay_out_params(session, &cursor);
     lay_out_activations(session, &cursor);
     if (cursor.overflow) {

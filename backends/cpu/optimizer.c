@@ -6,29 +6,6 @@
 
 #include <math.h>
 
-void bm_cpu_rule_init(struct bm_cpu_rule *rule, uint32_t optimizer, const struct bm_hyper *hyper) {
-    double t = (double)hyper->update;
-    *rule = (struct bm_cpu_rule){
-        .optimizer = optimizer,
-        .rate = (float)hyper->rate,
-        .momentum = (float)hyper->momentum,
-        .decay = (float)hyper->decay,
-        .rate_decay = (float)(hyper->rate * hyper->decay),
-        .beta1 = (float)hyper->beta1,
-        .beta2 = (float)hyper->beta2,
-        .rest1 = (float)(1 - hyper->beta1),
-        .rest2 = (float)(1 - hyper->beta2),
-        .correction1 = (float)(1 / (1 - pow(hyper->beta1, t))),
-        .correction2 = (float)(1 / (1 - pow(hyper->beta2, t))),
-        .epsilon = (float)hyper->epsilon,
-        .trust = hyper->trust,
-    };
-}
-
-int32_t bm_cpu_rule_is_local(uint32_t optimizer) {
-    return optimizer != BM_OPTIMIZER_LARS && optimizer != BM_OPTIMIZER_LAMB;
-}
-
 /* One piece of the parameters and what belongs to it. */
 struct piece {
     float *w;
@@ -39,7 +16,7 @@ struct piece {
 };
 
 /* v = u v + r q (g + wd w); w -= v, where the slot is m */
-static void step_lars(const struct bm_cpu_rule *rule, struct piece p, float ratio, float decay) {
+static void step_lars(const struct bm_kit_rule *rule, struct piece p, float ratio, float decay) {
     const bm_vector rate = bm_spread(rule->rate * ratio);
     for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
         bm_vector w = bm_load(p.w + i);
@@ -52,7 +29,7 @@ static void step_lars(const struct bm_cpu_rule *rule, struct piece p, float rati
 }
 
 /* w -= r ratio p, p = direction + wd w; the moments are up to date already */
-static void step_lamb(const struct bm_cpu_rule *rule, struct piece p, float ratio, float decay) {
+static void step_lamb(const struct bm_kit_rule *rule, struct piece p, float ratio, float decay) {
     const bm_vector rate = bm_spread(rule->rate * ratio);
     for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
         bm_vector w = bm_load(p.w + i);
@@ -72,8 +49,8 @@ piece_at(struct bm_session *session, uint64_t offset, const float *g, uint64_t c
 }
 
 /* A loop for each rule, its constants in registers. */
-static void step_local(const struct bm_cpu_rule *rule, struct piece p) {
-    const struct bm_cpu_rule own = *rule;
+static void step_local(const struct bm_kit_rule *rule, struct piece p) {
+    const struct bm_kit_rule own = *rule;
 #define STEP_PIECE(name)                                                                           \
     case BM_OPTIMIZER_##name:                                                                      \
         for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {                                     \
@@ -87,7 +64,7 @@ static void step_local(const struct bm_cpu_rule *rule, struct piece p) {
 
 /* norms = { sum w^2, sum g^2 (lars) or sum p^2 (lamb, whose moments are made here) } */
 static void
-chunk_norms(const struct bm_cpu_rule *rule, struct piece p, uint32_t is_weight, double norms[2]) {
+chunk_norms(const struct bm_kit_rule *rule, struct piece p, uint32_t is_weight, double norms[2]) {
     const bm_vector decay = bm_spread(is_weight ? rule->decay : 0);
     double sums[2][BM_CPU_WIDTH] = {{0}};
     for (uint64_t i = 0; i < p.count; i += BM_CPU_WIDTH) {
@@ -111,7 +88,7 @@ chunk_norms(const struct bm_cpu_rule *rule, struct piece p, uint32_t is_weight, 
     }
 }
 
-static double tensor_ratio(const struct bm_cpu_rule *rule, double w, double other) {
+static double tensor_ratio(const struct bm_kit_rule *rule, double w, double other) {
     if (w == 0 || other == 0) {
         return 1;
     }
@@ -122,7 +99,7 @@ static double tensor_ratio(const struct bm_cpu_rule *rule, double w, double othe
 }
 
 /* The ratio of each tensor from its chunks' norms, added up in order: one thread, the same bits. */
-static void find_ratios(struct bm_session *session, const struct bm_cpu_rule *rule) {
+static void find_ratios(struct bm_session *session, const struct bm_kit_rule *rule) {
     uint64_t i = 0;
     for (uint32_t tensor = 0; tensor < session->tensor_count; tensor++) {
         double w = 0;
@@ -141,7 +118,7 @@ static void find_ratios(struct bm_session *session, const struct bm_cpu_rule *ru
 
 struct apply_work {
     struct bm_session *session;
-    const struct bm_cpu_rule *rule;
+    const struct bm_kit_rule *rule;
     uint32_t rest;
 };
 
@@ -184,12 +161,12 @@ static void share_steps(void *context, uint32_t thread, uint32_t thread_count) {
     }
 }
 
-void bm_cpu_apply(struct bm_session *session, const struct bm_cpu_rule *rule, uint32_t rest) {
+void bm_cpu_apply(struct bm_session *session, const struct bm_kit_rule *rule, uint32_t rest) {
     struct apply_work work = {session, rule, rest};
     if (rest && session->rest_count == 0) {
         return;
     }
-    if (!bm_cpu_rule_is_local(rule->optimizer)) {
+    if (!bm_kit_rule_is_local(rule->optimizer)) {
         bm_kit_pool_run(session->pool, share_norms, &work);
         find_ratios(session, rule);
     }

@@ -175,10 +175,10 @@ static double run_part(struct bm_session *session, uint64_t *right) {
 
 double bm_cpu_pass_run(struct bm_session *session,
                        const struct bm_cpu_pass *whole,
-                       const struct bm_cpu_rule *rule,
+                       const struct bm_kit_rule *rule,
                        uint64_t *right) {
     uint64_t parts = (whole->count + session->image_max - 1) / session->image_max;
-    uint32_t fused = rule != NULL && bm_cpu_rule_is_local(rule->optimizer);
+    uint32_t fused = rule != NULL && bm_kit_rule_is_local(rule->optimizer);
     double loss = 0;
     for (uint64_t i = 0; i < parts; i++) {
         uint64_t done = bm_cpu_tile_begin(whole->count, parts, i);

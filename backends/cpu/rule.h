@@ -14,20 +14,20 @@
 
 /* w - rate g / (sqrt(s) + epsilon) */
 static inline bm_vector
-bm_cpu_scaled_step(const struct bm_cpu_rule *rule, bm_vector w, bm_vector g, bm_vector s) {
+bm_cpu_scaled_step(const struct bm_kit_rule *rule, bm_vector w, bm_vector g, bm_vector s) {
     bm_vector root = bm_add(bm_root(s), bm_spread(rule->epsilon));
     return bm_subtract(w, bm_divide(bm_multiply(bm_spread(rule->rate), g), root));
 }
 
 /* b2 s + (1 - b2) g^2 */
 static inline bm_vector
-bm_cpu_second_moment(const struct bm_cpu_rule *rule, bm_vector s, bm_vector g) {
+bm_cpu_second_moment(const struct bm_kit_rule *rule, bm_vector s, bm_vector g) {
     return bm_add(bm_multiply(bm_spread(rule->beta2), s),
                   bm_multiply(bm_spread(rule->rest2), bm_multiply(g, g)));
 }
 
 /* m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2 */
-static inline void bm_cpu_moments(const struct bm_cpu_rule *rule, bm_vector g, float *m, float *v) {
+static inline void bm_cpu_moments(const struct bm_kit_rule *rule, bm_vector g, float *m, float *v) {
     bm_store(m, bm_add(bm_multiply(bm_spread(rule->beta1), bm_load(m)),
                        bm_multiply(bm_spread(rule->rest1), g)));
     bm_store(v, bm_cpu_second_moment(rule, bm_load(v), g));
@@ -35,7 +35,7 @@ static inline void bm_cpu_moments(const struct bm_cpu_rule *rule, bm_vector g, f
 
 /* (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + e) */
 static inline bm_vector
-bm_cpu_direction(const struct bm_cpu_rule *rule, const float *m, const float *v) {
+bm_cpu_direction(const struct bm_kit_rule *rule, const float *m, const float *v) {
     bm_vector root = bm_root(bm_multiply(bm_load(v), bm_spread(rule->correction2)));
     return bm_divide(bm_multiply(bm_load(m), bm_spread(rule->correction1)),
                      bm_add(root, bm_spread(rule->epsilon)));
@@ -43,7 +43,7 @@ bm_cpu_direction(const struct bm_cpu_rule *rule, const float *m, const float *v)
 
 /* `optimizer` is a constant wherever this is used, and rule->optimizer. */
 BM_INLINE void bm_cpu_step(const uint32_t optimizer,
-                           const struct bm_cpu_rule *rule,
+                           const struct bm_kit_rule *rule,
                            bm_vector g,
                            float *w,
                            float *m,

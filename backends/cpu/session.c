@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define ALIGNMENT 64u
 #define HUGE_PAGE (UINT64_C(2) << 20)
 
 #define MEASURED INT64_C(-1)
@@ -58,7 +57,7 @@ static void start_variances(struct bm_session *session) {
  * KiB than the processor keeps translations of. */
 static void *allocate(uint64_t bytes) {
     if (bytes < HUGE_PAGE) {
-        return aligned_alloc(ALIGNMENT, bytes);
+        return aligned_alloc(BM_KIT_ALIGNMENT, bytes);
     }
     void *memory = NULL;
     if (posix_memalign(&memory, HUGE_PAGE, bytes) != 0) {
@@ -132,7 +131,7 @@ bm_cpu_describe(struct bm_session *session, char *text, uint32_t capacity, struc
                    "memory_bytes=%llu\n",
                    BM_CPU_ISA, session->core.thread_count, (unsigned long long)BM_CPU_ROWS,
                    (unsigned long long)BM_CPU_PANEL, (unsigned long long)BM_CPU_DOT_COUNT_MAX,
-                   bm_cpu_rule_is_local(session->core.optimizer) ? "fused" : "gradient, apply",
+                   bm_kit_rule_is_local(session->core.optimizer) ? "fused" : "gradient, apply",
                    (unsigned long long)session->skinny_max,
                    session->is_measured ? "measured" : "as the option says",
                    (unsigned long long)session->image_max,

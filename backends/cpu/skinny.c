@@ -10,7 +10,7 @@
 
 /* Some rows of one panel. */
 struct rows {
-    const struct bm_cpu_rule *rule;
+    const struct bm_kit_rule *rule;
     uint64_t images;
     const float *x; /* of the first row, [image][x_step] */
     uint64_t x_step;
@@ -23,7 +23,7 @@ struct rows {
 };
 
 BM_INLINE void step_rows(const uint32_t optimizer, const uint64_t vectors, const struct rows *of) {
-    const struct bm_cpu_rule rule = *of->rule;
+    const struct bm_kit_rule rule = *of->rule;
     const uint64_t images = of->images;
     const uint64_t x_step = of->x_step;
     const uint64_t dy_step = of->dy_step;

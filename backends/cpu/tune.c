@@ -61,13 +61,13 @@ void bm_cpu_tune(struct bm_session *session) {
     const struct bm_hyper hyper = {.size = sizeof hyper, .update = 1, .epsilon = 1};
     const struct bm_cpu_stage *stage = largest_dense(session);
     session->skinny_max = counts[0];
-    if (stage == NULL || !bm_cpu_rule_is_local(session->core.optimizer)) {
+    if (stage == NULL || !bm_kit_rule_is_local(session->core.optimizer)) {
         return;
     }
     struct bm_cpu_work work = {
         .session = session, .stage = stage, .x = session->input, .dy = session->delta[0]};
     session->pass = (struct bm_cpu_pass){.training = 1, .steps = 1, .divisor = 1};
-    bm_cpu_rule_init(&session->pass.rule, session->core.optimizer, &hyper);
+    bm_kit_rule_init(&session->pass.rule, session->core.optimizer, &hyper);
     uint64_t best = counts[0];
     for (uint32_t i = 1; i < COUNTS && best < session->image_max; i++) {
         session->pass.count = counts[i] < session->image_max ? counts[i] : session->image_max;

@@ -11,22 +11,9 @@ namespace {
 
 constexpr uint64_t chunk_size = 4096;
 
-// One step, its constants worked out in double and rounded once.
-struct rule {
-    explicit rule(const bm_hyper &hyper)
-        : rate(static_cast<float>(hyper.rate)), momentum(static_cast<float>(hyper.momentum)),
-          decay(static_cast<float>(hyper.decay)),
-          rate_decay(static_cast<float>(hyper.rate * hyper.decay)),
-          beta1(static_cast<float>(hyper.beta1)), beta2(static_cast<float>(hyper.beta2)),
-          rest1(static_cast<float>(1 - hyper.beta1)), rest2(static_cast<float>(1 - hyper.beta2)),
-          correction1(correction(hyper.beta1, hyper.update)),
-          correction2(correction(hyper.beta2, hyper.update)),
-          epsilon(static_cast<float>(hyper.epsilon)), trust(hyper.trust) {
-    }
-
-    // 1 / (1 - beta^t)
-    static float correction(double beta, uint64_t t) {
-        return static_cast<float>(1 / (1 - std::pow(beta, static_cast<double>(t))));
+struct rule : bm_kit_rule {
+    rule(uint32_t which, const bm_hyper &hyper) : bm_kit_rule{} {
+        bm_kit_rule_init(this, which, &hyper);
     }
 
     // m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2
@@ -39,19 +26,6 @@ struct rule {
     float direction(float m, float v) const {
         return m * correction1 / (std::sqrt(v * correction2) + epsilon);
     }
-
-    float rate;
-    float momentum;
-    float decay;
-    float rate_decay;
-    float beta1;
-    float beta2;
-    float rest1;
-    float rest2;
-    float correction1;
-    float correction2;
-    float epsilon;
-    double trust;
 };
 
 // Part of one parameter tensor and what belongs to it.
@@ -237,11 +211,11 @@ uint64_t bm_onednn_chunk_count(const bm_session &session) {
 }
 
 void bm_onednn_apply(bm_session &session, const bm_hyper &hyper) {
-    const rule r(hyper);
     const uint32_t optimizer = session.core.optimizer;
+    const rule r(optimizer, hyper);
     const uint64_t chunks = bm_onednn_chunk_count(session);
     const uint64_t work = session.core.network.param_count;
-    if (optimizer == BM_OPTIMIZER_LARS || optimizer == BM_OPTIMIZER_LAMB) {
+    if (bm_kit_rule_is_local(optimizer) == 0) {
         bm_onednn_share(chunks, work, [&](uint64_t i) {
             piece_norms(optimizer, r, piece_of(session, i), &session.norms[2 * i]);
         });

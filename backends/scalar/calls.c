@@ -111,7 +111,7 @@ int32_t bm_scalar_write_state(struct bm_session *session,
 /* Forward and backward over a checked slice; rule NULL: the gradient is stored. */
 static void run_slice(struct bm_session *session,
                       const struct bm_slice *slice,
-                      const struct bm_scalar_rule *rule) {
+                      const struct bm_kit_rule *rule) {
     struct bm_scalar_pass *pass = &session->pass;
     *pass = (struct bm_scalar_pass){
         .data = &session->core.data[BM_SPLIT_TRAIN],
@@ -145,13 +145,13 @@ int32_t bm_scalar_gradient(struct bm_session *session,
 int32_t bm_scalar_apply_call(struct bm_session *session,
                              const struct bm_hyper *hyper,
                              struct bm_error *error) {
-    struct bm_scalar_rule rule;
+    struct bm_kit_rule rule;
     int32_t status = bm_kit_check_hyper(hyper, error);
     if (status == BM_STATUS_OK) {
         status = bm_kit_check_gradient(&session->core, "apply", error);
     }
     if (status == BM_STATUS_OK) {
-        bm_scalar_rule_init(&rule, session->core.optimizer, hyper);
+        bm_kit_rule_init(&rule, session->core.optimizer, hyper);
         bm_scalar_apply(session, &rule);
     }
     return status;
@@ -159,9 +159,9 @@ int32_t bm_scalar_apply_call(struct bm_session *session,
 
 static void
 run_update(struct bm_session *session, const struct bm_slice *slice, const struct bm_hyper *hyper) {
-    struct bm_scalar_rule rule;
-    bm_scalar_rule_init(&rule, session->core.optimizer, hyper);
-    if (bm_scalar_rule_is_local(session->core.optimizer)) {
+    struct bm_kit_rule rule;
+    bm_kit_rule_init(&rule, session->core.optimizer, hyper);
+    if (bm_kit_rule_is_local(session->core.optimizer)) {
         run_slice(session, slice, &rule);
     } else {
         run_slice(session, slice, NULL);

@@ -4,41 +4,15 @@
 
 #include <string.h>
 
-#define ALIGNMENT 64u
 #define CHUNK_COUNT 8192u /* parameters that are shared out together */
 
-/* Takes places from a block one after the other; without a block it only counts. */
-struct cursor {
-    unsigned char *memory;
-    uint64_t used;
-    int32_t overflow;
-};
-
-static void *take(struct cursor *cursor, uint64_t count, uint64_t rows, uint64_t size) {
-    uint64_t bytes = 0;
-    uint64_t begin = cursor->used;
-    if (__builtin_mul_overflow(count, rows, &bytes) ||
-        __builtin_mul_overflow(bytes, size, &bytes) || bytes > INT64_MAX - ALIGNMENT ||
-        __builtin_add_overflow(begin, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT,
-                               &cursor->used) ||
-        cursor->used > INT64_MAX) {
-        cursor->overflow = 1;
-        cursor->used = begin;
-        return NULL;
-    }
-    return cursor->memory != NULL ? cursor->memory + begin : NULL;
-}
-
-static float *take_floats(struct cursor *cursor, uint64_t count, uint64_t rows) {
-    return take(cursor, count, rows, sizeof(float));
-}
-
-static void
-lay_out_layer(struct bm_session *session, struct bm_scalar_layer *layer, struct cursor *cursor) {
+static void lay_out_layer(struct bm_session *session,
+                          struct bm_scalar_layer *layer,
+                          struct bm_kit_cursor *cursor) {
     const struct bm_kit_layer *facts = &layer->facts;
     switch (facts->kind) {
     case BM_LAYER_DROPOUT:
-        layer->kept = take(cursor, facts->output_size, session->core.batch_max, 1);
+        layer->kept = bm_kit_take(cursor, facts->output_size, session->core.batch_max, 1);
         layer->output = layer->index > 0 ? layer[-1].output : session->input;
         break;
     case BM_LAYER_RELU:
@@ -47,12 +21,12 @@ lay_out_layer(struct bm_session *session, struct bm_scalar_layer *layer, struct 
     case BM_LAYER_SOFTMAX_CROSS_ENTROPY:
         break;
     default:
-        layer->output = take_floats(cursor, facts->output_size, session->core.batch_max);
+        layer->output = bm_kit_take_floats(cursor, facts->output_size, session->core.batch_max);
         break;
     }
     if (facts->kind == BM_LAYER_BATCHNORM) {
-        layer->mean = take_floats(cursor, facts->output.channels, 1);
-        layer->inverse = take_floats(cursor, facts->output.channels, 1);
+        layer->mean = bm_kit_take_floats(cursor, facts->output.channels, 1);
+        layer->inverse = bm_kit_take_floats(cursor, facts->output.channels, 1);
     }
 }
 
@@ -79,9 +53,10 @@ static uint64_t widest_delta(const struct bm_session *session) {
     return widest;
 }
 
-static void lay_out_activations(struct bm_session *session, struct cursor *cursor) {
+static void lay_out_activations(struct bm_session *session, struct bm_kit_cursor *cursor) {
     uint64_t widest = widest_delta(session);
-    session->input = take_floats(cursor, session->core.network.input_size, session->core.batch_max);
+    session->input =
+        bm_kit_take_floats(cursor, session->core.network.input_size, session->core.batch_max);
     session->scratch_count = 0;
     for (uint32_t i = 0; i < session->core.network.layer_count; i++) {
         uint64_t scratch = layer_scratch(&session->layers[i].facts);
@@ -92,11 +67,12 @@ static void lay_out_activations(struct bm_session *session, struct cursor *curso
     /* Whole lines, and one more between two threads. */
     session->scratch_count =
         (session->scratch_count / BM_SCALAR_LINE + 2) * (uint64_t)BM_SCALAR_LINE;
-    session->delta[0] = take_floats(cursor, widest, session->core.batch_max);
-    session->delta[1] = take_floats(cursor, widest, session->core.batch_max);
-    session->losses = take(cursor, session->core.batch_max, 1, sizeof(double));
-    session->right = take(cursor, session->core.batch_max, 1, 1);
-    session->scratch = take_floats(cursor, session->scratch_count, session->core.thread_count);
+    session->delta[0] = bm_kit_take_floats(cursor, widest, session->core.batch_max);
+    session->delta[1] = bm_kit_take_floats(cursor, widest, session->core.batch_max);
+    session->losses = bm_kit_take(cursor, session->core.batch_max, 1, sizeof(double));
+    session->right = bm_kit_take(cursor, session->core.batch_max, 1, 1);
+    session->scratch =
+        bm_kit_take_floats(cursor, session->scratch_count, session->core.thread_count);
 }
 
 /* Cuts one tensor into chunks; without an array it only counts them. */
@@ -130,26 +106,26 @@ static void cut_tensors(struct bm_session *session) {
     }
 }
 
-static void lay_out_params(struct bm_session *session, struct cursor *cursor) {
+static void lay_out_params(struct bm_session *session, struct bm_kit_cursor *cursor) {
     uint64_t count = session->core.network.param_count;
-    session->params = take_floats(cursor, count, 1);
+    session->params = bm_kit_take_floats(cursor, count, 1);
     for (uint32_t i = 0; i < session->core.slot_count; i++) {
-        session->state[i] = take_floats(cursor, count, 1);
+        session->state[i] = bm_kit_take_floats(cursor, count, 1);
     }
-    session->statistics = take_floats(cursor, session->core.network.statistics_count, 1);
-    session->gradient = take_floats(cursor, count, 1);
+    session->statistics = bm_kit_take_floats(cursor, session->core.network.statistics_count, 1);
+    session->gradient = bm_kit_take_floats(cursor, count, 1);
     session->chunks = NULL;
     cut_tensors(session);
-    session->chunks = take(cursor, session->chunk_count, 1, sizeof *session->chunks);
-    session->norms = take(cursor, session->chunk_count, 2, sizeof *session->norms);
-    session->ratios = take_floats(cursor, session->tensor_count, 1);
+    session->chunks = bm_kit_take(cursor, session->chunk_count, 1, sizeof *session->chunks);
+    session->norms = bm_kit_take(cursor, session->chunk_count, 2, sizeof *session->norms);
+    session->ratios = bm_kit_take_floats(cursor, session->tensor_count, 1);
     if (session->chunks != NULL) {
         cut_tensors(session);
     }
 }
 
 int32_t bm_scalar_lay_out(struct bm_session *session, void *memory, struct bm_error *error) {
-    struct cursor cursor = {.memory = memory};
+    struct bm_kit_cursor cursor = {.memory = memory};
     lay_out_params(session, &cursor);
     lay_out_activations(session, &cursor);
     if (cursor.overflow) {

@@ -7,31 +7,6 @@
 
 #include <math.h>
 
-void bm_scalar_rule_init(struct bm_scalar_rule *rule,
-                         uint32_t optimizer,
-                         const struct bm_hyper *hyper) {
-    double t = (double)hyper->update;
-    *rule = (struct bm_scalar_rule){
-        .optimizer = optimizer,
-        .rate = (float)hyper->rate,
-        .momentum = (float)hyper->momentum,
-        .decay = (float)hyper->decay,
-        .rate_decay = (float)(hyper->rate * hyper->decay),
-        .beta1 = (float)hyper->beta1,
-        .beta2 = (float)hyper->beta2,
-        .rest1 = (float)(1 - hyper->beta1),
-        .rest2 = (float)(1 - hyper->beta2),
-        .correction1 = (float)(1 / (1 - pow(hyper->beta1, t))),
-        .correction2 = (float)(1 / (1 - pow(hyper->beta2, t))),
-        .epsilon = (float)hyper->epsilon,
-        .trust = hyper->trust,
-    };
-}
-
-int32_t bm_scalar_rule_is_local(uint32_t optimizer) {
-    return optimizer != BM_OPTIMIZER_LARS && optimizer != BM_OPTIMIZER_LAMB;
-}
-
 /* One piece of the parameters and what belongs to it. */
 struct piece {
     float *w;
@@ -47,14 +22,14 @@ struct piece {
  */
 /* NOLINTBEGIN(clang-analyzer-core.NullDereference) */
 
-static void step_sgd(const struct bm_scalar_rule *rule, struct piece p) {
+static void step_sgd(const struct bm_kit_rule *rule, struct piece p) {
     for (uint64_t i = 0; i < p.count; i++) {
         float g = p.g[i] + rule->decay * p.w[i];
         p.w[i] -= rule->rate * g;
     }
 }
 
-static void step_momentum(const struct bm_scalar_rule *rule, struct piece p) {
+static void step_momentum(const struct bm_kit_rule *rule, struct piece p) {
     for (uint64_t i = 0; i < p.count; i++) {
         float g = p.g[i] + rule->decay * p.w[i];
         p.m[i] = rule->momentum * p.m[i] - rule->rate * g;
@@ -62,7 +37,7 @@ static void step_momentum(const struct bm_scalar_rule *rule, struct piece p) {
     }
 }
 
-static void step_nesterov(const struct bm_scalar_rule *rule, struct piece p) {
+static void step_nesterov(const struct bm_kit_rule *rule, struct piece p) {
     for (uint64_t i = 0; i < p.count; i++) {
         float step = rule->rate * (p.g[i] + rule->decay * p.w[i]);
         p.m[i] = rule->momentum * p.m[i] - step;
@@ -70,7 +45,7 @@ static void step_nesterov(const struct bm_scalar_rule *rule, struct piece p) {
     }
 }
 
-static void step_adagrad(const struct bm_scalar_rule *rule, struct piece p) {
+static void step_adagrad(const struct bm_kit_rule *rule, struct piece p) {
     for (uint64_t i = 0; i < p.count; i++) {
         float g = p.g[i] + rule->decay * p.w[i];
         p.m[i] += g * g;
@@ -78,7 +53,7 @@ static void step_adagrad(const struct bm_scalar_rule *rule, struct piece p) {
     }
 }
 
-static void step_rmsprop(const struct bm_scalar_rule *rule, struct piece p) {
+static void step_rmsprop(const struct bm_kit_rule *rule, struct piece p) {
     for (uint64_t i = 0; i < p.count; i++) {
         float g = p.g[i] + rule->decay * p.w[i];
         p.m[i] = rule->beta2 * p.m[i] + rule->rest2 * (g * g);
@@ -87,17 +62,17 @@ static void step_rmsprop(const struct bm_scalar_rule *rule, struct piece p) {
 }
 
 /* m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2 */
-static inline void moments(const struct bm_scalar_rule *rule, float g, float *m, float *v) {
+static inline void moments(const struct bm_kit_rule *rule, float g, float *m, float *v) {
     *m = rule->beta1 * *m + rule->rest1 * g;
     *v = rule->beta2 * *v + rule->rest2 * (g * g);
 }
 
 /* (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + e) */
-static inline float direction(const struct bm_scalar_rule *rule, float m, float v) {
+static inline float direction(const struct bm_kit_rule *rule, float m, float v) {
     return m * rule->correction1 / (sqrtf(v * rule->correction2) + rule->epsilon);
 }
 
-static void step_adam(const struct bm_scalar_rule *rule, struct piece p) {
+static void step_adam(const struct bm_kit_rule *rule, struct piece p) {
     for (uint64_t i = 0; i < p.count; i++) {
         float g = p.g[i] + rule->decay * p.w[i];
         moments(rule, g, &p.m[i], &p.v[i]);
@@ -105,7 +80,7 @@ static void step_adam(const struct bm_scalar_rule *rule, struct piece p) {
     }
 }
 
-static void step_adamw(const struct bm_scalar_rule *rule, struct piece p) {
+static void step_adamw(const struct bm_kit_rule *rule, struct piece p) {
     for (uint64_t i = 0; i < p.count; i++) {
         float w = p.w[i] - rule->rate_decay * p.w[i];
         moments(rule, p.g[i], &p.m[i], &p.v[i]);
@@ -114,7 +89,7 @@ static void step_adamw(const struct bm_scalar_rule *rule, struct piece p) {
 }
 
 /* v = u v + r q (g + wd w); w -= v, where the slot is m */
-static void step_lars(const struct bm_scalar_rule *rule, struct piece p, float ratio, float decay) {
+static void step_lars(const struct bm_kit_rule *rule, struct piece p, float ratio, float decay) {
     float rate = rule->rate * ratio;
     for (uint64_t i = 0; i < p.count; i++) {
         p.m[i] = rule->momentum * p.m[i] + rate * (p.g[i] + decay * p.w[i]);
@@ -123,7 +98,7 @@ static void step_lars(const struct bm_scalar_rule *rule, struct piece p, float r
 }
 
 /* w -= r ratio p, p = direction + wd w; the moments are up to date already */
-static void step_lamb(const struct bm_scalar_rule *rule, struct piece p, float ratio, float decay) {
+static void step_lamb(const struct bm_kit_rule *rule, struct piece p, float ratio, float decay) {
     float rate = rule->rate * ratio;
     for (uint64_t i = 0; i < p.count; i++) {
         p.w[i] -= rate * (direction(rule, p.m[i], p.v[i]) + decay * p.w[i]);
@@ -140,7 +115,7 @@ piece_at(struct bm_session *session, uint64_t offset, const float *g, uint64_t c
     return piece;
 }
 
-static void step_local(const struct bm_scalar_rule *rule, struct piece piece) {
+static void step_local(const struct bm_kit_rule *rule, struct piece piece) {
     switch (rule->optimizer) {
     case BM_OPTIMIZER_SGD:
         step_sgd(rule, piece);
@@ -170,7 +145,7 @@ static void step_local(const struct bm_scalar_rule *rule, struct piece piece) {
 
 /* norms = { sum w^2, sum g^2 (lars) or sum p^2 (lamb, whose moments are made here) } */
 static void
-chunk_norms(const struct bm_scalar_rule *rule, struct piece p, int32_t is_weight, double norms[2]) {
+chunk_norms(const struct bm_kit_rule *rule, struct piece p, int32_t is_weight, double norms[2]) {
     float decay = is_weight ? rule->decay : 0;
     double w = 0;
     double other = 0;
@@ -187,7 +162,7 @@ chunk_norms(const struct bm_scalar_rule *rule, struct piece p, int32_t is_weight
     norms[1] = other;
 }
 
-static double tensor_ratio(const struct bm_scalar_rule *rule, double w, double other) {
+static double tensor_ratio(const struct bm_kit_rule *rule, double w, double other) {
     if (w == 0 || other == 0) {
         return 1;
     }
@@ -198,7 +173,7 @@ static double tensor_ratio(const struct bm_scalar_rule *rule, double w, double o
 }
 
 /* The ratio of each tensor from its chunks' norms, added up in order: one thread, the same bits. */
-static void find_ratios(struct bm_session *session, const struct bm_scalar_rule *rule) {
+static void find_ratios(struct bm_session *session, const struct bm_kit_rule *rule) {
     uint64_t i = 0;
     for (uint32_t tensor = 0; tensor < session->tensor_count; tensor++) {
         double w = 0;
@@ -217,7 +192,7 @@ static void find_ratios(struct bm_session *session, const struct bm_scalar_rule 
 
 struct apply_work {
     struct bm_session *session;
-    const struct bm_scalar_rule *rule;
+    const struct bm_kit_rule *rule;
 };
 
 static struct piece chunk_piece(struct bm_session *session, const struct bm_scalar_chunk *chunk) {
@@ -256,9 +231,9 @@ static void share_steps(void *context, uint32_t thread, uint32_t thread_count) {
     }
 }
 
-void bm_scalar_apply(struct bm_session *session, const struct bm_scalar_rule *rule) {
+void bm_scalar_apply(struct bm_session *session, const struct bm_kit_rule *rule) {
     struct apply_work work = {session, rule};
-    if (!bm_scalar_rule_is_local(rule->optimizer)) {
+    if (!bm_kit_rule_is_local(rule->optimizer)) {
         bm_kit_pool_run(session->pool, share_norms, &work);
         find_ratios(session, rule);
     }

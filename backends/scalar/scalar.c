@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGNMENT 64u
-
 static int32_t device_count(uint32_t *count, struct bm_error *error) {
     (void)error;
     *count = 1;
@@ -97,7 +95,7 @@ static int32_t open_session(uint32_t device,
     if (status != BM_STATUS_OK) {
         return status;
     }
-    session->memory = aligned_alloc(ALIGNMENT, session->memory_bytes);
+    session->memory = aligned_alloc(BM_KIT_ALIGNMENT, session->memory_bytes);
     if (session->memory == NULL) {
         return bm_kit_fail(error, BM_STATUS_NO_MEMORY, "no memory for %llu bytes of arrays",
                            (unsigned long long)session->memory_bytes);
@@ -148,7 +146,7 @@ describe(struct bm_session *session, char *text, uint32_t capacity, struct bm_er
                    "batch_max=%llu\n"
                    "memory_bytes=%llu\n",
                    session->core.thread_count,
-                   bm_scalar_rule_is_local(session->core.optimizer) ? "fused" : "gradient, apply",
+                   bm_kit_rule_is_local(session->core.optimizer) ? "fused" : "gradient, apply",
                    (unsigned long long)session->core.batch_max,
                    (unsigned long long)session->memory_bytes);
     return BM_STATUS_OK;

@@ -25,23 +25,6 @@ struct bm_scalar_layer {
     float *inverse; /* batch norm: [channels], 1 / sqrt(variance + epsilon) */
 };
 
-/* One optimizer step, its constants worked out in double and rounded once. */
-struct bm_scalar_rule {
-    uint32_t optimizer;
-    float rate;
-    float momentum;
-    float decay;
-    float rate_decay; /* rate decay */
-    float beta1;
-    float beta2;
-    float rest1; /* 1 - beta1 */
-    float rest2;
-    float correction1; /* 1 / (1 - beta1^update) */
-    float correction2;
-    float epsilon;
-    double trust;
-};
-
 /* A piece of one parameter tensor, small enough to share out. */
 struct bm_scalar_chunk {
     uint64_t offset;
@@ -65,7 +48,7 @@ struct bm_scalar_pass {
     uint64_t update;
     double divisor;
     uint32_t sink;
-    struct bm_scalar_rule rule;
+    struct bm_kit_rule rule;
 };
 
 struct bm_session {
@@ -185,15 +168,8 @@ void bm_scalar_sum_product(const struct bm_scalar_channels *shape,
 
 /* ---- optimizer.c ---- */
 
-void bm_scalar_rule_init(struct bm_scalar_rule *rule,
-                         uint32_t optimizer,
-                         const struct bm_hyper *hyper);
-
-/* 1 if a step of one parameter needs nothing of the others, so that it can be fused. */
-int32_t bm_scalar_rule_is_local(uint32_t optimizer);
-
 /* One step of all parameters with the stored gradient. */
-void bm_scalar_apply(struct bm_session *session, const struct bm_scalar_rule *rule);
+void bm_scalar_apply(struct bm_session *session, const struct bm_kit_rule *rule);
 
 /* Takes a complete piece of gradient, parameters offset .. offset + count; `values` is used up. */
 void bm_scalar_sink(struct bm_session *session, uint64_t offset, float *values, uint64_t count);

@@ -36,15 +36,6 @@ read_percent(const char *name, const char *text, double *percent, struct bm_erro
     return BM_STATUS_OK;
 }
 
-/* Options lie option_stride bytes apart, which need not be what this file was compiled with. */
-static struct bm_option option_at(const struct bm_problem *problem, uint32_t index) {
-    struct bm_option option;
-    memcpy(&option,
-           (const unsigned char *)problem->options + (size_t)index * problem->option_stride,
-           sizeof option);
-    return option;
-}
-
 /* Whether the options can be read at all; the wrapped plugin says it of those that cannot. */
 static int has_options(const struct bm_problem *given) {
     struct bm_error unused;
@@ -58,7 +49,7 @@ take_out(const struct bm_problem *given, struct bm_delay_problem *problem, struc
     uint32_t kept = 0;
     int32_t status = BM_STATUS_OK;
     for (uint32_t i = 0; i < given->option_count && status == BM_STATUS_OK; i++) {
-        struct bm_option option = option_at(given, i);
+        struct bm_option option = bm_kit_option_at(given, i);
         if (option.key == NULL || strcmp(option.key, "percent") != 0) {
             problem->options[kept++] = option;
         } else if (kept < i) {

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* One round; constants of Salmon et al. 2011, section 4.3: two multipliers and, per round, the
+/* Ten rounds; constants of Salmon et al. 2011, section 4.3: two multipliers and, per round, the
  * additions of the golden ratio and of sqrt(3) - 1 to the key. */
 void bm_kit_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t words[4]) {
     uint32_t k0 = key[0];

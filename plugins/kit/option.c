@@ -69,8 +69,7 @@ static uint32_t find_key(const char *key, const struct bm_kit_option *known, uin
     return index;
 }
 
-/* Options lie option_stride bytes apart, which need not be what this file was compiled with. */
-static struct bm_option option_at(const struct bm_problem *problem, uint32_t index) {
+struct bm_option bm_kit_option_at(const struct bm_problem *problem, uint32_t index) {
     struct bm_option option;
     memcpy(&option,
            (const unsigned char *)problem->options + (size_t)index * problem->option_stride,
@@ -83,7 +82,7 @@ static int32_t check_key(const struct bm_problem *problem,
                          const struct bm_kit_option *known,
                          uint32_t known_count,
                          struct bm_error *error) {
-    struct bm_option option = option_at(problem, index);
+    struct bm_option option = bm_kit_option_at(problem, index);
     if (option.key == NULL || option.value == NULL) {
         return bm_kit_fail(error, BM_STATUS_INVALID,
                            "option %u: expected a key and a value, found NULL", index);
@@ -92,7 +91,7 @@ static int32_t check_key(const struct bm_problem *problem,
         return fail_key(option.key, known, known_count, error);
     }
     for (uint32_t i = 0; i < index; i++) {
-        if (strcmp(option_at(problem, i).key, option.key) == 0) {
+        if (strcmp(bm_kit_option_at(problem, i).key, option.key) == 0) {
             return bm_kit_fail(error, BM_STATUS_INVALID, "option %s: expected once, found twice",
                                option.key);
         }
@@ -120,7 +119,7 @@ int32_t bm_kit_options(const struct bm_problem *problem,
         if (status != BM_STATUS_OK) {
             return status;
         }
-        struct bm_option option = option_at(problem, i);
+        struct bm_option option = bm_kit_option_at(problem, i);
         uint32_t index = find_key(option.key, known, known_count);
         status = known[index].choices != NULL
                      ? parse_choice(&known[index], option.value, &values[index], error)

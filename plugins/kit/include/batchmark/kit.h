@@ -54,6 +54,10 @@ struct bm_kit_option {
     int64_t fallback; /* the result when the key is not given */
 };
 
+/* Option `index` of a problem whose option_stride is at least that of the plugin: options lie so
+ * many bytes apart. */
+struct bm_option bm_kit_option_at(const struct bm_problem *problem, uint32_t index);
+
 /* Reads the options of `problem` into values[0 .. known_count). INVALID, naming what is known, for
  * an unknown or repeated key and for a value out of its range. */
 int32_t bm_kit_options(const struct bm_problem *problem,
@@ -178,7 +182,8 @@ int32_t bm_kit_check_gradient(const struct bm_kit_session *session,
                               const char *call,
                               struct bm_error *error);
 
-/* The arguments of read_state and write_state; *count values belong to the slot. */
+/* The arguments of read_state and write_state; `count` is to be the number of values of the slot.
+ */
 int32_t bm_kit_check_slot(const struct bm_kit_session *session,
                           uint32_t slot,
                           const float *values,
@@ -225,6 +230,51 @@ int32_t bm_kit_cpu_info(uint32_t device, struct bm_device_info *info, struct bm_
 
 /* INVALID for any device but 0. */
 int32_t bm_kit_cpu_check(uint32_t device, struct bm_error *error);
+
+/* ---- A session's memory ---- */
+
+/* The arrays of a session lie side by side in one block, each at a multiple of this many bytes. */
+#define BM_KIT_ALIGNMENT 64u
+
+/* Walked twice by the same code: with `memory` NULL it counts the bytes (`used`) that `supports` is
+ * asked for and that the block is allocated with, then it hands the arrays out. `overflow` is set
+ * where they cannot be addressed. */
+struct bm_kit_cursor {
+    unsigned char *memory;
+    uint64_t used;
+    int32_t overflow;
+};
+
+/* The place of `count` x `rows` elements of `size` bytes, in the caller's block; NULL while nothing
+ * but bytes are counted. */
+void *bm_kit_take(struct bm_kit_cursor *cursor, uint64_t count, uint64_t rows, uint64_t size);
+
+float *bm_kit_take_floats(struct bm_kit_cursor *cursor, uint64_t count, uint64_t rows);
+
+/* ---- Optimizers ---- */
+
+/* One step, its constants worked out in double and rounded once. The rules are plugin.h's. */
+struct bm_kit_rule {
+    uint32_t optimizer; /* BM_OPTIMIZER_* */
+    float rate;
+    float momentum;
+    float decay;
+    float rate_decay; /* rate decay */
+    float beta1;
+    float beta2;
+    float rest1; /* 1 - beta1 */
+    float rest2;
+    float correction1; /* 1 / (1 - beta1^update) */
+    float correction2;
+    float epsilon;
+    double trust;
+};
+
+void bm_kit_rule_init(struct bm_kit_rule *rule, uint32_t optimizer, const struct bm_hyper *hyper);
+
+/* 1 if a step of one parameter needs nothing of the others, so that who makes a gradient can step;
+ * lars and lamb need the norms of whole tensors. */
+int32_t bm_kit_rule_is_local(uint32_t optimizer);
 
 /* ---- Dropout ---- */
 
