@@ -1,6 +1,7 @@
 #include "checkpoint.h"
 
 #include "error.h"
+#include "part_file.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -358,13 +359,6 @@ static int32_t put_all(struct stream *stream,
     return status == BM_STATUS_OK ? put_word(stream, stream->crc, error) : status;
 }
 
-static int has_name(int fd, const char *name) {
-    struct stat opened;
-    struct stat named;
-    return fstat(fd, &opened) == 0 && stat(name, &named) == 0 && opened.st_dev == named.st_dev &&
-           opened.st_ino == named.st_ino;
-}
-
 /* Opens and locks the partial file. *mine is 0 where another process has finished and renamed it
  * between open and lock: then it is that process's checkpoint, and not to be touched. */
 static int32_t
@@ -379,7 +373,7 @@ try_partial(struct stream *stream, const char *partial, int *mine, struct bm_err
         status = errno == EWOULDBLOCK ? bm_fail(error, BM_STATUS_INVALID,
                                                 "%s: another process is writing it", partial)
                                       : cannot_write(partial, error);
-    } else if (has_name(stream->fd, partial)) {
+    } else if (bm_part_file_has_name(stream->fd, partial)) {
         *mine = 1;
         status = ftruncate(stream->fd, 0) == 0 ? BM_STATUS_OK : cannot_write(partial, error);
     }

@@ -132,7 +132,7 @@ static int verify_set(const char *name, int is_asked_for, const struct bm_option
         return code;
     }
     if (bm_data_locate(set, folder_of(options), &location, &error) != BM_STATUS_OK) {
-        if (is_asked_for) {
+        if (is_asked_for || location.folder[0] != '\0') {
             return complain(error.text);
         }
         (void)printf("%s is not here\n", name);
@@ -225,7 +225,8 @@ static int fetch(const struct bm_options *options, const char **names, uint32_t 
         int found = fetch_set(names[i], options);
         code = found != BM_EXIT_OK ? found : code;
     }
-    return code;
+    /* Also where the signal came while nothing was on its way. */
+    return bm_interrupt_signal() != 0 ? 128 + bm_interrupt_signal() : code;
 }
 
 /* ---- The command ---- */

@@ -5,6 +5,7 @@
 #include "download.h"
 #include "error.h"
 #include "interrupt.h"
+#include "part_file.h"
 #include "place.h"
 
 #include <errno.h>
@@ -175,11 +176,15 @@ static int32_t unpack_file(const struct fetch *fetch,
     if (status != BM_STATUS_OK) {
         return status;
     }
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0) {
-        return bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: expected a file to write", part);
+    int fd = -1;
+    status = bm_part_file_open(part, &fd, error);
+    if (status != BM_STATUS_OK) {
+        return status;
     }
-    status = run_tar(archive, member, fd, error);
+    if (ftruncate(fd, 0) != 0) {
+        status = bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: expected a file to write", part);
+    }
+    status = status ? status : run_tar(archive, member, fd, error);
     if (status == BM_STATUS_OK && (fsync(fd) != 0 || rename(part, path) != 0)) {
         status = bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: expected it to be written", path);
     }

@@ -138,6 +138,7 @@ int32_t bm_data_locate(const struct bm_data_set *set,
         i++;
     }
     if (i == roots.count) {
+        location->folder[0] = '\0';
         return fail_search(set, &roots, error);
     }
     for (uint32_t f = 0; f < set->file_count; f++) {

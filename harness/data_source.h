@@ -111,6 +111,8 @@ struct bm_data_location {
     char paths[BM_DATA_SOURCE_MAX][BM_DATA_PATH_SIZE];
 };
 
+/* INVALID where a file is missing; `location->folder` is then the one that has others of the set,
+ * or empty. */
 int32_t bm_data_locate(const struct bm_data_set *set,
                        const char *data_dir,
                        struct bm_data_location *location,

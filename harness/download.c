@@ -3,6 +3,7 @@
 #include "error.h"
 #include "interrupt.h"
 #include "library.h"
+#include "part_file.h"
 #include "progress.h"
 #include "schedule.h"
 
@@ -14,7 +15,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -273,40 +273,24 @@ complete(const struct bm_download *download, int fd, uint64_t bytes, struct bm_e
     return status != BM_STATUS_OK ? status : error->code;
 }
 
-static int32_t open_part(const char *part, int *fd, uint64_t *bytes, struct bm_error *error) {
-    struct stat info;
-    *fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (*fd < 0) {
-        return bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: expected a file to write", part);
-    }
-    if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-        return bm_fail_errno(error, BM_STATUS_INVALID, "%s: expected no other fetch at work on it",
-                             part);
-    }
-    if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        return bm_fail(error, BM_STATUS_INVALID, "%s: expected a regular file, found another kind",
-                       part);
-    }
-    *bytes = (uint64_t)info.st_size;
-    return BM_STATUS_OK;
-}
-
 int32_t bm_download(const struct bm_download *download, struct bm_error *error) {
     char part[PATH_MAX];
-    uint64_t bytes = 0;
+    struct stat info;
     int fd = -1;
     int length = snprintf(part, sizeof part, "%s.part", download->path);
     if (length < 0 || (size_t)length >= sizeof part) {
         return bm_fail(error, BM_STATUS_INVALID, "%.64s...: expected a shorter path",
                        download->path);
     }
-    int32_t status = open_part(part, &fd, &bytes, error);
-    status = status ? status : complete(download, fd, bytes, error);
+    int32_t status = bm_part_file_open(part, &fd, error);
+    if (status == BM_STATUS_OK && fstat(fd, &info) != 0) {
+        status = bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: expected a file to write", part);
+    }
+    status = status ? status : complete(download, fd, (uint64_t)info.st_size, error);
     if (status == BM_STATUS_OK && (fsync(fd) != 0 || rename(part, download->path) != 0)) {
         status = bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: expected it to be written",
                                download->path);
     }
-    struct stat info;
     if (status != BM_STATUS_OK && fd >= 0 && fstat(fd, &info) == 0 && info.st_size == 0) {
         (void)unlink(part); /* nothing came: nothing to go on from */
     }

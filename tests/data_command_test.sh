@@ -63,6 +63,15 @@ set_of "$work/other"
 expect 0 list --data-dir "$work/other"
 has out 'mnist          2 + 1 images of 1x2x2, 10 classes'
 
+# A set of which a file is missing is not one that is absent, by name or without.
+rm "$work/data/mnist/t10k-labels-idx1-ubyte"
+for name in '' mnist; do
+    # shellcheck disable=SC2086  # the name, if there is one, is the argument
+    expect 2 verify $name
+    has err "mnist: $work/data/mnist: expected t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz, found neither"
+    one_error_line
+done
+
 # Without names, what is absent is no fault; by name it is.
 rm -r "$work/data/mnist"
 expect 0 verify
