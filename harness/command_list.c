@@ -2,17 +2,13 @@
  */
 #include "command.h"
 #include "discover.h"
+#include "field.h"
 #include "interrupt.h"
 #include "properties.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? "" : text;
-}
 
 /* What the conformance suite tells of the device: kept from before, or found out now; a software
  * device, which runs only when named, is not run for it. */
@@ -26,9 +22,9 @@ static void print_properties(const struct bm_conform_subject *subject) {
         (void)printf("        properties not known: batchmark check %s\n", subject->word);
     }
     json_array_foreach(properties, index, property) {
-        const char *status = text_of(property, "status");
-        const char *reason = text_of(property, "reason");
-        (void)printf("        %s %s%s%s\n", text_of(property, "name"),
+        const char *status = bm_field_text(property, "status");
+        const char *reason = bm_field_text(property, "reason");
+        (void)printf("        %s %s%s%s\n", bm_field_text(property, "name"),
                      strcmp(status, "pass") == 0   ? "holds"
                      : strcmp(status, "fail") == 0 ? "does not hold"
                                                    : status,
@@ -42,16 +38,16 @@ static void print_device(const char *plugin, size_t index, const json_t *device,
     size_t kind = (size_t)json_integer_value(json_object_get(device, "kind"));
     size_t i;
     const json_t *precision;
-    (void)printf("    %s:%zu  %s (%s", plugin, index, text_of(device, "name"),
+    (void)printf("    %s:%zu  %s (%s", plugin, index, bm_field_text(device, "name"),
                  kind < 3 ? kinds[kind] : "unknown kind");
     json_array_foreach(json_object_get(device, "precisions"), i, precision) {
-        (void)printf("%s%s", i == 0 ? "; " : ", ", text_of(precision, "name"));
+        (void)printf("%s%s", i == 0 ? "; " : ", ", bm_field_text(precision, "name"));
     }
     (void)printf(")%s\n", kind == 2 ? " runs only when named" : "");
     if (verbose) {
         (void)printf("        vendor \"%s\", driver \"%s\", uuid \"%s\", pci \"%s\", %.0f MiB\n",
-                     text_of(device, "vendor"), text_of(device, "driver"), text_of(device, "uuid"),
-                     text_of(device, "pci"),
+                     bm_field_text(device, "vendor"), bm_field_text(device, "driver"),
+                     bm_field_text(device, "uuid"), bm_field_text(device, "pci"),
                      json_number_value(json_object_get(device, "memory")) / 1048576);
     }
 }
@@ -87,8 +83,8 @@ static void print_plugin(const struct bm_options *options,
                      file->path);
         return;
     }
-    (void)printf("  %s %s  %s\n", file->name, text_of(answer->reply, "version"),
-                 text_of(answer->reply, "summary"));
+    (void)printf("  %s %s  %s\n", file->name, bm_field_text(answer->reply, "version"),
+                 bm_field_text(answer->reply, "summary"));
     if (verbose) {
         (void)printf("      %s\n      sha256 %s\n", file->path, file->sha256);
         print_calls(answer->reply);
@@ -105,7 +101,7 @@ static void print_plugin(const struct bm_options *options,
         }
     }
     if (index == 0) {
-        (void)printf("    no device: %s\n", text_of(answer->reply, "why_none"));
+        (void)printf("    no device: %s\n", bm_field_text(answer->reply, "why_none"));
     }
 }
 
@@ -140,6 +136,11 @@ static int list(const struct bm_options *options, struct bm_plugin_list *plugins
     for (uint32_t i = 0; i < plugins->count; i++) {
         if (!plugins->file[i].shadowed) {
             bm_discover_ask(options, plugins, i);
+        }
+        if (bm_interrupt_signal() != 0) {
+            bm_discover_free(plugins);
+            (void)fprintf(stderr, "batchmark list: interrupted\n");
+            return 128 + bm_interrupt_signal();
         }
         print_plugin(options, &plugins->file[i], &plugins->answer[i]);
     }

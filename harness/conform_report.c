@@ -1,21 +1,9 @@
 #include "conform_report.h"
 
+#include "field.h"
 #include "xml_text.h"
 
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? "" : text;
-}
-
-static int is_kind(const json_t *object, const char *kind) {
-    return strcmp(text_of(object, "kind"), kind) == 0;
-}
-
-static int has_status(const json_t *object, const char *status) {
-    return strcmp(text_of(object, "status"), status) == 0;
-}
 
 /* ---- Table ---- */
 
@@ -34,11 +22,11 @@ static void print_cut(const char *text, FILE *stream) {
 
 /* Of a property the last part, which is what was measured; of what is unsupported the first. */
 static void print_note(const json_t *object, FILE *stream) {
-    const char *note = text_of(object, "reason");
+    const char *note = bm_field_text(object, "reason");
     const char *next = strstr(note, "; ");
-    if (has_status(object, "unsupported") && next != NULL) {
+    if (bm_field_has_status(object, "unsupported") && next != NULL) {
         (void)fprintf(stream, "%.*s; ...", (int)(next - note), note);
-    } else if (has_status(object, "unsupported")) {
+    } else if (bm_field_has_status(object, "unsupported")) {
         (void)fputs(note, stream);
     } else if (json_is_true(json_object_get(object, "property")) && next != NULL) {
         for (; next != NULL; next = strstr(note, "; ")) {
@@ -53,8 +41,8 @@ static void print_note(const json_t *object, FILE *stream) {
 
 /* Failures are always whole. */
 static void print_reason_of(const json_t *object, int whole, FILE *stream) {
-    const char *reason = text_of(object, "reason");
-    int cuts = has_status(object, "pass") || has_status(object, "unsupported");
+    const char *reason = bm_field_text(object, "reason");
+    int cuts = bm_field_has_status(object, "pass") || bm_field_has_status(object, "unsupported");
     if (reason[0] == '\0') {
         return;
     }
@@ -68,38 +56,38 @@ static void print_reason_of(const json_t *object, int whole, FILE *stream) {
 
 static void print_case(const json_t *object, int whole, FILE *stream) {
     int property = json_is_true(json_object_get(object, "property"));
-    int passed = has_status(object, "pass");
-    const char *word = text_of(object, "status");
+    int passed = bm_field_has_status(object, "pass");
+    const char *word = bm_field_text(object, "status");
     if (property && passed) {
         word = "holds";
-    } else if (property && has_status(object, "fail")) {
+    } else if (property && bm_field_has_status(object, "fail")) {
         word = "does not hold";
     }
     (void)fprintf(stream, "  %3d %-28s %s",
                   (int)json_integer_value(json_object_get(object, "number")),
-                  text_of(object, "name"), word);
+                  bm_field_text(object, "name"), word);
     print_reason_of(object, whole, stream);
     (void)fputc('\n', stream);
-    if (!passed && !property && !has_status(object, "unsupported")) {
-        (void)fprintf(stream, "      expected: %s\n      again: %s\n", text_of(object, "holds"),
-                      text_of(object, "repro"));
+    if (!passed && !property && !bm_field_has_status(object, "unsupported")) {
+        (void)fprintf(stream, "      expected: %s\n      again: %s\n",
+                      bm_field_text(object, "holds"), bm_field_text(object, "repro"));
     }
 }
 
 static void print_device(const json_t *object, FILE *stream) {
-    (void)fprintf(stream, "%s:%d  %s, conformance %s\n", text_of(object, "backend"),
+    (void)fprintf(stream, "%s:%d  %s, conformance %s\n", bm_field_text(object, "backend"),
                   (int)json_integer_value(json_object_get(object, "device")),
-                  text_of(object, "device_name"), text_of(object, "version"));
+                  bm_field_text(object, "device_name"), bm_field_text(object, "version"));
 }
 
 static void print_end(const json_t *object, FILE *stream) {
-    (void)fprintf(stream, "%s\n", text_of(object, "verdict"));
+    (void)fprintf(stream, "%s\n", bm_field_text(object, "verdict"));
 }
 
 void bm_conform_report_line(const json_t *object, int whole, FILE *stream) {
-    if (is_kind(object, "conformance")) {
+    if (bm_field_is_kind(object, "conformance")) {
         print_device(object, stream);
-    } else if (is_kind(object, "case")) {
+    } else if (bm_field_is_kind(object, "case")) {
         print_case(object, whole, stream);
     } else {
         print_end(object, stream);
@@ -113,10 +101,10 @@ void bm_conform_report_line(const json_t *object, int whole, FILE *stream) {
 static void print_reason(const char *tag, const json_t *object, FILE *stream) {
     if (tag != NULL) {
         (void)fprintf(stream, "      <%s message=\"", tag);
-        bm_xml_text_print(text_of(object, "reason"), stream);
+        bm_xml_text_print(bm_field_text(object, "reason"), stream);
         (void)fprintf(stream, "\">");
         if (strcmp(tag, "skipped") != 0) {
-            bm_xml_text_print(text_of(object, "repro"), stream);
+            bm_xml_text_print(bm_field_text(object, "repro"), stream);
         }
         (void)fprintf(stream, "</%s>\n", tag);
     }
@@ -124,21 +112,23 @@ static void print_reason(const char *tag, const json_t *object, FILE *stream) {
 
 /* A property that does not hold is no failure: it is shown as skipped, with what was found. */
 static const char *tag_of(const json_t *object) {
-    if (has_status(object, "pass")) {
+    if (bm_field_has_status(object, "pass")) {
         return NULL;
     }
-    if (has_status(object, "unsupported") || (json_is_true(json_object_get(object, "property")) &&
-                                              !json_is_true(json_object_get(object, "counts")))) {
+    if (bm_field_has_status(object, "unsupported") ||
+        (json_is_true(json_object_get(object, "property")) &&
+         !json_is_true(json_object_get(object, "counts")))) {
         return "skipped";
     }
-    return has_status(object, "fail") ? "failure" : "error";
+    return bm_field_has_status(object, "fail") ? "failure" : "error";
 }
 
 static void print_test_case(const json_t *object, FILE *stream) {
     (void)fprintf(stream, "    <testcase classname=\"%s.%d\" name=\"%s\" time=\"%.3f\">\n",
-                  text_of(object, "backend"),
+                  bm_field_text(object, "backend"),
                   (int)json_integer_value(json_object_get(object, "device")),
-                  text_of(object, "name"), json_real_value(json_object_get(object, "seconds")));
+                  bm_field_text(object, "name"),
+                  json_real_value(json_object_get(object, "seconds")));
     print_reason(tag_of(object), object, stream);
     (void)fprintf(stream, "    </testcase>\n");
 }
@@ -155,16 +145,18 @@ static int count_tag(const json_t *objects, size_t begin, size_t end, const char
 static void print_suite(const json_t *objects, size_t begin, FILE *stream) {
     const json_t *head = json_array_get(objects, begin);
     size_t end = begin + 1;
-    while (end < json_array_size(objects) && is_kind(json_array_get(objects, end), "case")) {
+    while (end < json_array_size(objects) &&
+           bm_field_is_kind(json_array_get(objects, end), "case")) {
         end++;
     }
     (void)fprintf(
         stream,
         "  <testsuite name=\"%s:%d conformance %s\" tests=\"%zu\" failures=\"%d\" "
         "errors=\"%d\" skipped=\"%d\">\n",
-        text_of(head, "backend"), (int)json_integer_value(json_object_get(head, "device")),
-        text_of(head, "version"), end - begin - 1, count_tag(objects, begin + 1, end, "failure"),
-        count_tag(objects, begin + 1, end, "error"), count_tag(objects, begin + 1, end, "skipped"));
+        bm_field_text(head, "backend"), (int)json_integer_value(json_object_get(head, "device")),
+        bm_field_text(head, "version"), end - begin - 1,
+        count_tag(objects, begin + 1, end, "failure"), count_tag(objects, begin + 1, end, "error"),
+        count_tag(objects, begin + 1, end, "skipped"));
     for (size_t i = begin + 1; i < end; i++) {
         print_test_case(json_array_get(objects, i), stream);
     }
@@ -174,7 +166,7 @@ static void print_suite(const json_t *objects, size_t begin, FILE *stream) {
 static void print_junit(const json_t *objects, FILE *stream) {
     (void)fprintf(stream, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for (size_t i = 0; i < json_array_size(objects); i++) {
-        if (is_kind(json_array_get(objects, i), "conformance")) {
+        if (bm_field_is_kind(json_array_get(objects, i), "conformance")) {
             print_suite(objects, i, stream);
         }
     }

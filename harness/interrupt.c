@@ -12,6 +12,11 @@ static void note(int number) {
     received = number;
 }
 
+static int is_ignored(int number) {
+    struct sigaction action = {0};
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 void bm_interrupt_catch(void) {
     struct sigaction action = {0};
     action.sa_handler = note;
@@ -19,7 +24,9 @@ void bm_interrupt_catch(void) {
     action.sa_flags = (int)SA_RESETHAND;
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGHUP, &action, NULL);
+    if (!is_ignored(SIGHUP)) { /* by nohup. A shell's `&` ignores SIGINT, which is no wish */
+        (void)sigaction(SIGHUP, &action, NULL);
+    }
     action.sa_handler = SIG_IGN;
     action.sa_flags = 0;
     (void)sigaction(SIGPIPE, &action, NULL);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define BLOCK_VALUES_MAX 100000u
+#define OPTIONS_MAX 64
 
 /* One worker: what its plugin and the commands so far have made. */
 struct server {
@@ -34,6 +35,7 @@ struct server {
     struct bm_dataset dataset;
     struct bm_expected expected;
     struct bm_bench bench;
+    struct bm_option options[OPTIONS_MAX]; /* of its problem, which points to them */
     uint32_t bench_open;
     struct bm_trainer trainer; /* of the open session; its bench is NULL: none */
     struct bm_served_turns turns;
@@ -201,13 +203,13 @@ static int32_t divide(struct server *server, const json_t *command, struct bm_er
     return status ? status : bm_dataset_divide(&server->dataset, images, held_out, error);
 }
 
-static uint32_t read_options(const json_t *command, struct bm_option *options, uint32_t capacity) {
+static uint32_t read_options(const json_t *command, struct bm_option options[OPTIONS_MAX]) {
     uint32_t count = 0;
     const char *key;
     json_t *value;
     json_t *object = json_object_get(command, "options");
     json_object_foreach(object, key, value) {
-        if (count < capacity && json_is_string(value)) {
+        if (count < OPTIONS_MAX && json_is_string(value)) {
             options[count].key = key;
             options[count].value = json_string_value(value);
             count++;
@@ -228,9 +230,8 @@ static int32_t read_devices(const json_t *command, uint32_t *devices, uint32_t *
 
 static int32_t open_bench(struct server *server, json_t *command, struct bm_error *error) {
     uint32_t devices[BM_PARALLEL_MAX];
-    struct bm_option options[64];
     struct bm_bench_request request = {
-        .dataset = &server->dataset, .options = options, .devices = devices};
+        .dataset = &server->dataset, .options = server->options, .devices = devices};
     struct bm_model model;
     const char *name = NULL;
     const char *layers = NULL;
@@ -263,7 +264,7 @@ static int32_t open_bench(struct server *server, json_t *command, struct bm_erro
     request.model = &model;
     request.rate = json_number_value(json_object_get(command, "lr"));
     request.evaluates = json_is_integer(json_object_get(command, "images")); /* a training */
-    request.option_count = read_options(command, options, 64);
+    request.option_count = read_options(command, server->options);
     status = bm_bench_open(server->plugin, server->files->page, &request, &server->bench, error);
     server->bench_open = status == BM_STATUS_OK;
     if (server->bench_open) {
@@ -487,7 +488,7 @@ do_conform(struct server *server, json_t *command, json_t *reply, struct bm_erro
     static const char *const words[] = {[BM_CONFORM_PASSED] = "pass",
                                         [BM_CONFORM_FAILED] = "fail",
                                         [BM_CONFORM_UNSUPPORTED] = "unsupported"};
-    struct bm_option options[64];
+    struct bm_option options[OPTIONS_MAX];
     struct bm_opened_file file;
     struct bm_conform_request request = {
         .file = &file, .options = options, .page = server->files->page};
@@ -509,7 +510,7 @@ do_conform(struct server *server, json_t *command, json_t *reply, struct bm_erro
     }
     request.device = (uint32_t)device;
     request.thread_count = (uint32_t)threads;
-    request.option_count = read_options(command, options, 64);
+    request.option_count = read_options(command, options);
     bm_conform_run(which, &request, &result);
     (void)json_object_set_new(reply, "result", json_string(words[result.status]));
     json_t *text = json_string(result.text);

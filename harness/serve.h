@@ -26,7 +26,7 @@ struct bm_serve_files {
     struct bm_page *page;
 };
 
-/* Answers until the command pipe ends or `quit` comes. Takes over the descriptors, not the page. */
+/* Answers until the command pipe ends. Takes over the descriptors, not the page. */
 void bm_serve(const struct bm_serve_files *files);
 
 /* The hidden command `worker PARENT_PID`: sets up signals, parent-death signal and the page, then

@@ -676,10 +676,16 @@ void bm_worker_ask(struct bm_worker *worker,
     *reply = NULL;
     BM_ASSERT(bm_worker_running(worker));
     let_run(worker);
-    /* A failed send means the worker is gone; the wait below finds out how. */
-    (void)bm_channel_send(worker->command_fd, command, &error);
-    double deadline_s = monotonic_s() + limit_s;
-    while (!wait_once(worker, deadline_s, limit_s, reply, verdict)) {
+    int32_t status = bm_channel_send(worker->command_fd, command, &error);
+    if (status == BM_STATUS_INVALID || status == BM_STATUS_NO_MEMORY) {
+        /* Nothing was sent, so no answer comes. */
+        set_verdict(verdict, BM_VERDICT_ERROR, "%s",
+                    command == NULL ? "expected a path in UTF-8, found another" : error.text);
+    } else {
+        /* Any other failure means that the worker is gone; the wait finds out how. */
+        double deadline_s = monotonic_s() + limit_s;
+        while (!wait_once(worker, deadline_s, limit_s, reply, verdict)) {
+        }
     }
     let_rest(worker);
 }

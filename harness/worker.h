@@ -84,10 +84,11 @@ int32_t bm_worker_start(const struct bm_worker_spec *spec,
 json_t *
 bm_worker_load_command(const char *what, const char *path, const struct bm_opened_file *file);
 
-/* Sends `command` and waits for its answer, at most `limit_s` seconds. *reply is the caller's
- * (json_decref) and NULL unless the verdict is OK or WRONG. Any verdict of CRASHED, TIMEOUT,
- * INTERRUPTED, and ERROR from garbage or a write to standard output, has ended the worker. An
- * interrupted question is INTERRUPTED once worker->grace_s has passed. */
+/* Sends `command` and waits for its answer, at most `limit_s` seconds. A command that cannot be
+ * sent, NULL among them, is ERROR. *reply is the caller's (json_decref) and NULL unless the verdict
+ * is OK or WRONG. Any verdict of CRASHED, TIMEOUT, INTERRUPTED, and ERROR from garbage or a write
+ * to standard output, has ended the worker. An interrupted question is INTERRUPTED once
+ * worker->grace_s has passed. */
 void bm_worker_ask(struct bm_worker *worker,
                    const json_t *command,
                    double limit_s,

@@ -79,7 +79,7 @@ plugin=$target
 expect() { # expect CODE TEXT ARGUMENTS...
     local code=$1 text=$2 found=0
     shift 2
-    timeout 60 "$program" "$@" >"$work/out" 2>"$work/err" || found=$?
+    timeout 250 "$program" "$@" >"$work/out" 2>"$work/err" || found=$?
     [ $found = "$code" ] || fail "$*: expected exit code $code, found $found: $(cat "$work/out" "$work/err")"
     grep -qF -- "$text" "$work/out" "$work/err" || fail "$*: expected \"$text\", found $(cat "$work/out" "$work/err")"
 }
@@ -146,6 +146,17 @@ cp "$null" "$HOME/.local/lib/batchmark/bm_home.so"
 (cd "$work/here" && BATCHMARK_PLUGINS=":$work/named:" "$program" list) >"$work/out"
 grep -q "$work/named/bm_named.so" "$work/out" || fail "a folder of BATCHMARK_PLUGINS is not searched"
 grep -q "$HOME/.local/lib/batchmark/bm_home.so" "$work/out" || fail "the user's folder is not searched"
+# Of two files of one name the first is taken, and the other one shown.
+mkdir "$work/later"
+cp "$work/named/bm_named.so" "$work/later"
+for order in "named:later" "later:named"; do
+    first=$work/${order%:*}/bm_named.so second=$work/${order#*:}/bm_named.so
+    BATCHMARK_PLUGINS="${first%/*}:${second%/*}" "$program" list >"$work/out"
+    grep -q "^  bm_named.so  shadowed by an earlier file of that name: $second" "$work/out" ||
+        grep -q "^  named  shadowed by an earlier file of that name: $second" "$work/out" ||
+        fail "the second of a name is not shown as shadowed: $(cat "$work/out")"
+    ! grep -q "shadowed.*: $first" "$work/out" || fail "the first of a name is shadowed: $(cat "$work/out")"
+done
 ! grep -q "bm_here" "$work/out" || fail "the current folder is searched: $(cat "$work/out")"
 
 # ---- The file that was hashed, and no other ----
