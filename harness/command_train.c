@@ -11,19 +11,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Schedules that end somewhere must know where. */
-static int32_t check_schedules(const struct bm_campaign *campaign) {
+/* One plan, as far as it is known without the data. The rules' own rates are far from both ends. */
+static int32_t
+check_plan(const struct bm_campaign *campaign, const char *schedule, uint64_t batch) {
     const struct bm_train_options *options = &campaign->options->train;
-    for (uint32_t i = 0; i < options->schedule.count; i++) {
-        struct bm_rate_plan plan =
-            bm_rate_plan_defaults((uint32_t)bm_rate_schedule_find(options->schedule.names[i]), 1, 1,
-                                  1, options->epochs > 0 ? options->epochs : options->updates);
-        int32_t status = bm_rate_plan_check(&plan, campaign->error);
-        if (status != BM_STATUS_OK) {
-            return status;
+    double rate = campaign->options->lr > 0 ? campaign->options->lr : 1;
+    struct bm_rate_plan plan =
+        bm_rate_plan_defaults((uint32_t)bm_rate_schedule_find(schedule), rate, batch, 1,
+                              options->epochs > 0 ? options->epochs : options->updates);
+    plan.base_batch = options->base_batch;
+    plan.warmup_epochs = options->warmup_epochs;
+    return bm_rate_plan_check(&plan, campaign->error);
+}
+
+/* Schedules that end somewhere must know where, and what is scaled must remain a rate: with every
+ * batch size, and with 1, since few images make a batch smaller. */
+static int32_t check_schedules(const struct bm_campaign *campaign) {
+    const struct bm_name_list *schedules = &campaign->options->train.schedule;
+    const struct bm_number_list *batches = &campaign->options->batch;
+    int32_t status = BM_STATUS_OK;
+    for (uint32_t s = 0; s < schedules->count && status == BM_STATUS_OK; s++) {
+        status = check_plan(campaign, schedules->names[s], 1);
+        for (uint32_t i = 0; i < batches->count && status == BM_STATUS_OK; i++) {
+            status = check_plan(campaign, schedules->names[s], batches->values[i]);
         }
     }
-    return BM_STATUS_OK;
+    return status;
 }
 
 static int32_t check_from(const struct bm_campaign *campaign) {

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT_MAX (1ull << 53) /* a double holds every count up to here */
-
 const char *const bm_rate_schedule_names[BM_RATE_SCHEDULE_COUNT + 1] = {
     "constant", "linear", "sqrt", "step", "polynomial", NULL,
 };
@@ -94,7 +92,7 @@ static double real_of(const struct bm_rate_plan *plan, const struct real_field *
 }
 
 static int32_t check_count(const char *name, uint64_t value, uint64_t low, struct bm_error *error) {
-    if (value >= low && value <= COUNT_MAX) {
+    if (value >= low && value <= BM_RATE_COUNT_MAX) {
         return BM_STATUS_OK;
     }
     return bm_fail(error, BM_STATUS_INVALID,
@@ -221,7 +219,7 @@ static double polynomial_rate(const struct bm_rate_plan *plan, uint64_t done) {
 }
 
 double bm_rate_at(const struct bm_rate_plan *plan, uint64_t update) {
-    BM_ASSERT(update >= 1 && update <= COUNT_MAX);
+    BM_ASSERT(update >= 1 && update <= BM_RATE_COUNT_MAX);
     switch (plan->schedule) {
     case BM_RATE_LINEAR:
         return linear_rate(plan, update - 1);

@@ -60,11 +60,14 @@ extern const char *const bm_rate_form_names[BM_RATE_FORM_COUNT + 1];
 int32_t bm_rate_schedule_find(const char *name);
 int32_t bm_rate_form_find(const char *name);
 
+/* A double holds every count up to here. */
+#define BM_RATE_COUNT_MAX (UINT64_C(1) << 53)
+
 struct bm_rate_plan {
     uint32_t schedule;          /* BM_RATE_CONSTANT .. */
     uint32_t momentum_form;     /* BM_RATE_LECTURE or _PYTORCH */
     double rate;                /* above 0 */
-    uint64_t batch;             /* images of one update; counts are 1 .. 2^53 */
+    uint64_t batch;             /* images of one update; counts are 1 .. BM_RATE_COUNT_MAX */
     uint64_t base_batch;        /* that `rate` is for */
     uint64_t updates_per_epoch; /* the short last one included */
     uint64_t updates;           /* planned; 0: unknown, as under a budget of seconds */

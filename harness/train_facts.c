@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "fastest.h"
+#include "field.h"
 #include "interrupt.h"
 #include "row_worker.h"
 #include "schedule.h"
@@ -19,6 +20,7 @@
  * thousands (McCandlish et al., arXiv 1812.06162, figure 4). */
 #define NOISE_SLICES 64u
 #define NOISE_SLICE 64u
+#define NOISE_S 10.0 /* of the estimate besides the gradients, with room to spare */
 
 static void
 show(const struct bm_train *train, const struct bm_train_setting *setting, const char *what) {
@@ -27,28 +29,20 @@ show(const struct bm_train *train, const struct bm_train_setting *setting, const
                      setting->row->file->name, (unsigned long long)setting->batch, what);
 }
 
-int32_t bm_train_check(struct bm_train *train, const struct bm_train_setting *setting) {
+int32_t bm_train_check(struct bm_train *train, struct bm_train_setting *setting) {
     struct bm_verdict verdict = {.kind = BM_VERDICT_OK};
+    if (bm_train_has_failed(train, setting)) {
+        return 0;
+    }
     show(train, setting, "check against the float64 reference");
     if (bm_fastest_open(train->campaign, setting->row, setting->batch, &verdict)) {
-        (void)bm_fastest_ask_ns(train->campaign, setting->row, "check", &verdict);
+        setting->update_s =
+            1e-9 * bm_fastest_ask_ns(train->campaign, setting->row, "check", &verdict);
     }
     if (verdict.kind != BM_VERDICT_OK && verdict.kind != BM_VERDICT_INTERRUPTED) {
         bm_train_fail(train, setting, &verdict);
     }
     return verdict.kind == BM_VERDICT_OK;
-}
-
-/* Whether the record that is resumed has such an object. */
-static int32_t has(const struct bm_train *train, json_t *wanted) {
-    size_t index;
-    const json_t *object;
-    json_array_foreach(train->campaign->objects, index, object) {
-        if (bm_train_matches(object, wanted)) {
-            return 1;
-        }
-    }
-    return 0;
 }
 
 /* ---- Noise ---- */
@@ -57,45 +51,80 @@ static uint64_t at_most(uint64_t value, uint64_t limit) {
     return value < limit ? value : limit;
 }
 
+/* What failed is counted; what was found is no training. */
+static void count_noise(struct bm_campaign *campaign, const json_t *noise) {
+    const char *status = json_string_value(json_object_get(noise, "status"));
+    if (status != NULL && strcmp(status, "ok") != 0) {
+        bm_outcome_count(&campaign->outcome, noise);
+    }
+}
+
+/* The object, as far as it is known before. */
+static json_t *begin_noise(const struct bm_training *training, const char *at) {
+    json_t *object =
+        json_pack("{s:s, s:i, s:s}", "kind", "noise", "schema", BM_RECORD_SCHEMA, "at", at);
+    json_t *key = bm_training_key(training);
+    (void)json_object_update(object, key);
+    json_decref(key);
+    return object;
+}
+
+/* Adds what the worker finds in its open session, where it makes the gradient of each slice twice.
+ */
+static void ask_noise(const struct bm_train_setting *setting,
+                      uint64_t slice,
+                      struct bm_training *training,
+                      json_t *object) {
+    json_t *reply = NULL;
+    double updates = 2.0 * NOISE_SLICES * (double)slice / (double)setting->batch;
+    json_t *command = json_pack("{s:s, s:I, s:I}", "do", "train_noise", "slice", (json_int_t)slice,
+                                "slices", (json_int_t)NOISE_SLICES);
+    (void)bm_training_ask(training, command, NOISE_S + updates * setting->update_s, &reply);
+    (void)json_object_update(object, reply);
+    json_decref(reply);
+}
+
+/* Takes the object over: into the record with what came of it, unless that was an interruption. */
+static void
+conclude_noise(struct bm_campaign *campaign, const struct bm_verdict *verdict, json_t *object) {
+    if (verdict->kind == BM_VERDICT_INTERRUPTED) {
+        json_decref(object);
+        return;
+    }
+    if (verdict->kind != BM_VERDICT_OK) {
+        (void)json_object_set_new(object, "status", json_string(bm_verdict_status(verdict->kind)));
+        (void)json_object_set_new(object, "reason", bm_field_string(verdict->reason));
+    }
+    count_noise(campaign, object);
+    bm_campaign_write(campaign, object);
+}
+
 void bm_train_noise(struct bm_train *train,
                     const struct bm_train_setting *setting,
                     const char *at) {
     struct bm_campaign *campaign = train->campaign;
     struct bm_training training;
-    json_t *reply = NULL;
+    uint32_t at_end = strcmp(at, "end") == 0;
     uint64_t images = campaign->dataset.split[BM_SPLIT_TRAIN].count;
     uint64_t slice = at_most(at_most(NOISE_SLICE, setting->batch), images / NOISE_SLICES);
     if (bm_interrupt_signal() != 0 || slice == 0) {
         return;
     }
     bm_train_prepare(train, setting, &training);
-    json_t *identity = bm_training_key(&training);
-    (void)json_object_set_new(identity, "kind", json_string("noise"));
-    (void)json_object_set_new(identity, "at", json_string(at));
-    int32_t is_known = has(train, identity);
-    json_decref(identity);
-    if (is_known) {
+    json_t *object = begin_noise(&training, at);
+    const json_t *known = bm_train_known(campaign->objects, object);
+    if (known != NULL || (at_end && !train->was_made)) {
+        count_noise(campaign, known);
+        json_decref(object);
         return;
     }
     show(train, setting, "noise of the gradient");
-    if (strcmp(at, "start") == 0 && !bm_training_open(&training)) {
-        bm_training_free(&training);
-        return; /* the training that follows says why */
+    (void)json_object_set_new(object, "slice", json_integer((json_int_t)slice));
+    (void)json_object_set_new(object, "slices", json_integer(NOISE_SLICES));
+    if (at_end || bm_training_open(&training)) {
+        ask_noise(setting, slice, &training, object);
     }
-    json_t *command = json_pack("{s:s, s:I, s:I}", "do", "train_noise", "slice", (json_int_t)slice,
-                                "slices", (json_int_t)NOISE_SLICES);
-    if (bm_training_ask(&training, command, 10, &reply)) {
-        json_t *object =
-            json_pack("{s:s, s:i, s:s, s:I, s:I}", "kind", "noise", "schema", BM_RECORD_SCHEMA,
-                      "at", at, "slice", (json_int_t)slice, "slices", (json_int_t)NOISE_SLICES);
-        json_t *key = bm_training_key(&training);
-        (void)json_object_del(reply, "status");
-        (void)json_object_update(object, reply);
-        (void)json_object_update(object, key);
-        json_decref(key);
-        bm_campaign_write(campaign, object);
-    }
-    json_decref(reply);
+    conclude_noise(campaign, &training.verdict, object);
     bm_training_free(&training);
 }
 
@@ -106,13 +135,13 @@ static void time_with(struct bm_train *train,
                       const struct bm_case *of) {
     struct bm_campaign *campaign = train->campaign;
     struct bm_cell *cell = calloc(1, sizeof *cell);
-    json_t *identity =
-        json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:I, s:i, s:s}", "kind", "cell", "backend",
-                  setting->row->file->name, "device", (int)setting->row->device_index, "model",
-                  of->model->name, "dataset", of->dataset->name, "optimizer",
-                  bm_optimizer_names[of->optimizer], "batch", (json_int_t)setting->batch, "threads",
-                  (int)of->threads, "precision", of->precision);
-    int32_t is_known = has(train, identity);
+    json_t *identity = json_pack(
+        "{s:s, s:s, s:i, s:s, s:I, s:s, s:s, s:I, s:i, s:s}", "kind", "cell", "backend",
+        setting->row->file->name, "device", (int)setting->row->device_index, "layers", of->layers,
+        "micro_batch", (json_int_t)of->micro_batch, "dataset", of->dataset->name, "optimizer",
+        bm_optimizer_names[of->optimizer], "batch", (json_int_t)setting->batch, "threads",
+        (int)of->threads, "precision", of->precision);
+    int32_t is_known = bm_train_known(campaign->objects, identity) != NULL;
     json_decref(identity);
     if (cell == NULL || is_known) {
         free(cell);

@@ -142,8 +142,8 @@ static int is_extreme(const struct bm_campaign *campaign, uint64_t batch) {
     return batch == campaign->batches[0] || batch == campaign->batches[campaign->batch_count - 1];
 }
 
-/* Whether the open session is where the training ended: not after one that was skipped, that lost
- * its worker, or that came to no numbers. */
+/* Whether a training ended in a state to ask about: not one that was skipped, that lost its worker,
+ * or that came to no numbers. */
 static int has_last_state(const json_t *training) {
     static const char *const with[] = {"ok", "cut", "stalled"};
     const char *status = json_string_value(json_object_get(training, "status"));
@@ -168,10 +168,10 @@ static void train_seeds(struct bm_train *train, const struct bm_train_setting *s
         }
         const json_t *training = bm_train_one(train, setting, BM_ROLE_FINAL, from,
                                               keep_path(train, setting, path, sizeof path));
-        if (measures_noise && train->was_made && has_last_state(training)) {
+        if (measures_noise && has_last_state(training)) {
             bm_train_noise(train, setting, "end");
         }
-        if (options->train.swap > 0 && training != NULL) {
+        if (options->train.swap > 0 && training != NULL && !stopped(train)) {
             bm_train_swap(train, setting, training);
         }
     }

@@ -29,6 +29,7 @@ struct bm_train_setting {
     uint64_t requested;
     double rate;
     uint32_t is_tuned;
+    double update_s; /* as the check found it, for planning; 0: not known */
 };
 
 /* Runs one training of a setting, or takes it from the record that is resumed. Returns the
@@ -44,6 +45,10 @@ json_t *bm_train_one(struct bm_train *train,
 void bm_train_fail(struct bm_train *train,
                    const struct bm_train_setting *setting,
                    const struct bm_verdict *verdict);
+
+/* Whether the record that is resumed has such an object, which is then counted: the setting was not
+ * trained, and is not now. */
+int32_t bm_train_has_failed(struct bm_train *train, const struct bm_train_setting *setting);
 
 /* A final training of the setting, not begun, for questions around it; without a checkpoint. */
 void bm_train_prepare(struct bm_train *train,

@@ -159,6 +159,17 @@ void bm_train_fail(struct bm_train *train,
     bm_campaign_write(train->campaign, object);
 }
 
+int32_t bm_train_has_failed(struct bm_train *train, const struct bm_train_setting *setting) {
+    struct bm_training training;
+    prepare(train, setting, BM_ROLE_FINAL, &training);
+    const json_t *object = take_earlier(train, &training);
+    if (json_object_get(object, "refused") == NULL) { /* only bm_train_fail says it */
+        return 0;
+    }
+    bm_outcome_count_training(&train->campaign->outcome, object);
+    return 1;
+}
+
 void bm_train_prepare(struct bm_train *train,
                       const struct bm_train_setting *setting,
                       struct bm_training *training) {

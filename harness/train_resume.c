@@ -1,12 +1,17 @@
 #include "train_resume.h"
 
+#include "field.h"
+
 #include <math.h>
 #include <string.h>
 
-/* Records hold nine digits. */
+/* Records hold nine digits of a real, and all of an integer. */
 #define PRECISION 1e-8
 
 static int same_value(const json_t *a, const json_t *b) {
+    if (json_is_integer(a) && json_is_integer(b)) {
+        return json_integer_value(a) == json_integer_value(b);
+    }
     if (json_is_number(a) && json_is_number(b)) {
         double x = json_number_value(a);
         double y = json_number_value(b);
@@ -27,15 +32,10 @@ int bm_train_matches(const json_t *object, json_t *key) {
     return 1;
 }
 
-static int is_kind(const json_t *object, const char *kind) {
-    const char *found = json_string_value(json_object_get(object, "kind"));
-    return found != NULL && strcmp(found, kind) == 0;
-}
-
 int bm_train_is_finished(const json_t *object) {
     const char *status = json_string_value(json_object_get(object, "status"));
-    return is_kind(object, "training") && status != NULL && strcmp(status, "skipped") != 0 &&
-           strcmp(status, "cut") != 0;
+    return bm_field_is_kind(object, "training") && status != NULL &&
+           strcmp(status, "skipped") != 0 && strcmp(status, "cut") != 0;
 }
 
 json_t *bm_train_find(const json_t *objects, json_t *key) {
@@ -49,7 +49,19 @@ json_t *bm_train_find(const json_t *objects, json_t *key) {
     return NULL;
 }
 
-/* The fields of bm_training_key, as a point of a curve has them. */
+json_t *bm_train_known(const json_t *objects, json_t *key) {
+    size_t index;
+    json_t *object;
+    json_array_foreach(objects, index, object) {
+        if (bm_train_matches(object, key)) {
+            return object;
+        }
+    }
+    return NULL;
+}
+
+/* As a point of a curve has them: the fields of bm_training_key but for those that follow from
+ * others (label, device_name, software) and the batch size as it was asked for. */
 static json_t *key_of(const json_t *point) {
     static const char *const names[] = {
         "backend",        "device",        "model",  "layers",        "dataset",
@@ -129,15 +141,18 @@ static int is_before(const json_t *point, const struct bm_checkpoint *checkpoint
 int bm_train_keeps(const json_t *earlier,
                    const struct bm_checkpoint *checkpoint,
                    const json_t *object) {
-    if (is_kind(object, "training")) {
+    if (bm_field_is_kind(object, "training")) {
         return bm_train_is_finished(object);
     }
-    if (is_kind(object, "epoch")) {
+    if (bm_field_is_kind(object, "epoch")) {
         json_t *key = key_of(object);
         int keeps = bm_train_find(earlier, key) != NULL ||
                     (checkpoint != NULL && is_before(object, checkpoint));
         json_decref(key);
         return keeps;
     }
-    return is_kind(object, "noise") || is_kind(object, "cell");
+    if (bm_field_is_kind(object, "swap")) {
+        return bm_field_has_status(object, "ok");
+    }
+    return bm_field_is_kind(object, "noise") || bm_field_is_kind(object, "cell");
 }

@@ -1,6 +1,7 @@
 #include "train_swap.h"
 
 #include "interrupt.h"
+#include "train_resume.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,11 +21,28 @@ static void end_path(const struct swap *swap, uint64_t run, char *path, size_t c
     (void)snprintf(path, capacity, "%s.swap%llu", swap->train->checkpoint, (unsigned long long)run);
 }
 
+/* The fields that say which one it is: those of its final training. */
+static json_t *make_key(struct bm_train *train, const struct bm_train_setting *setting) {
+    struct bm_training training;
+    bm_train_prepare(train, setting, &training);
+    json_t *key = bm_training_key(&training);
+    bm_training_free(&training);
+    return key;
+}
+
+/* Whether the record that is resumed has its average. */
+static int32_t is_made(struct bm_train *train, const struct bm_train_setting *setting) {
+    json_t *key = make_key(train, setting);
+    (void)json_object_set_new(key, "kind", json_string("swap"));
+    (void)json_object_set_new(key, "status", json_string("ok"));
+    int32_t found = bm_train_known(train->campaign->objects, key) != NULL;
+    json_decref(key);
+    return found;
+}
+
 static json_t *make_object(const struct swap *swap, const json_t *final) {
     const struct bm_train_options *options = &swap->train->campaign->options->train;
-    struct bm_training training;
-    bm_train_prepare(swap->train, swap->setting, &training);
-    json_t *object = bm_training_key(&training);
+    json_t *object = make_key(swap->train, swap->setting);
     json_t *own = json_pack("{s:s, s:i, s:I, s:I, s:I, s:f, s:{s:O, s:O, s:O}, s:n, s:n, s:n}",
                             "kind", "swap", "schema", BM_RECORD_SCHEMA, "runs",
                             (json_int_t)options->swap, "swap_batch", (json_int_t)swap->small.batch,
@@ -34,7 +52,6 @@ static json_t *make_object(const struct swap *swap, const json_t *final) {
                             json_object_get(final, "test"), "train", "validation", "test");
     (void)json_object_update(object, own);
     json_decref(own);
-    bm_training_free(&training);
     return object;
 }
 
@@ -51,6 +68,9 @@ conclude(const struct swap *swap, json_t *object, const char *status, const char
 static int32_t save_start(struct swap *swap, struct bm_verdict *verdict) {
     struct bm_training training;
     json_t *reply = NULL;
+    if (!bm_worker_running(&swap->setting->row->worker[0])) {
+        return 0; /* it ended with the noise of the gradient, which says why */
+    }
     bm_train_prepare(swap->train, swap->setting, &training);
     int32_t good =
         bm_training_ask(&training, bm_training_save_command(&training, swap->start), 1, &reply);
@@ -117,6 +137,9 @@ void bm_train_swap(struct bm_train *train,
     const char *ended = json_string_value(json_object_get(final, "status"));
     struct bm_verdict verdict = {.kind = BM_VERDICT_OK};
     struct swap swap = {.train = train, .setting = setting, .small = *setting};
+    if (is_made(train, setting)) {
+        return;
+    }
     swap.seed = train->campaign->of.seed;
     swap.small.batch = options->swap_batch > 0 ? options->swap_batch : options->base_batch;
     swap.small.requested = swap.small.batch;

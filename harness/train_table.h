@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 /*
- * Prints the objects of one record (`run`, `epoch`, `training`, `tuned`, `noise`, `cell`,
+ * Prints the objects of one record (`run`, `epoch`, `training`, `tuned`, `noise`, `cell`, `swap`,
  * `equivalence`, `trajectory`). `format` is one of BM_TABLE_*.
  *
  * For every backend, model and data set: final accuracies over the seeds, accuracies under each

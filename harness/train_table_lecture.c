@@ -1,5 +1,6 @@
 /* The lecture's table of the small batch against the large one, filled with measured values. */
 #include "field.h"
+#include "stats.h"
 #include "table.h"
 #include "train_table_parts.h"
 
@@ -7,7 +8,6 @@
 #include <string.h>
 
 #define ROWS_MAX 9u
-#define ROUNDS_MIN 5 /* fewer give no interval of a median, see stats.h */
 
 /* One value of the table. */
 struct quantity {
@@ -96,7 +96,7 @@ static void find_update(const struct sides *sides,
         quantity->has_interval = bm_train_measure(update, "low_ns", &quantity->low) &&
                                  bm_train_measure(update, "high_ns", &quantity->high) &&
                                  bm_train_measure(update, "rounds", &rounds) &&
-                                 rounds >= ROUNDS_MIN;
+                                 rounds >= BM_STATS_ROUNDS_MIN;
     }
 }
 

@@ -55,6 +55,23 @@ static void note_swaps(const struct bm_train_view *view, const struct bm_train_g
     }
 }
 
+/* A gradient noise that could not be measured; that of old records has no status. */
+static void note_noise(const struct bm_train_view *view, const struct bm_train_group *group) {
+    size_t index;
+    const json_t *object;
+    json_array_foreach(view->objects, index, object) {
+        char before[BM_TRAIN_FIELD_SIZE];
+        char at[BM_TRAIN_FIELD_SIZE];
+        if (!bm_field_is_kind(object, "noise") || !bm_train_same_group(object, group->key) ||
+            bm_field_has_status(object, "") || bm_field_has_status(object, "ok")) {
+            continue;
+        }
+        bm_train_text(object, "at", 8, at, sizeof at);
+        (void)snprintf(before, sizeof before, "gradient noise at the %.40s, ", at);
+        note_training(view, group, object, before);
+    }
+}
+
 static int is_tuned_of(const json_t *object, const struct bm_train_group *group) {
     return bm_field_is_kind(object, "tuned") && bm_train_same_group(object, group->key);
 }
@@ -143,6 +160,7 @@ static void note_censored(const struct bm_train_view *view, const struct bm_trai
 void bm_train_print_notes(const struct bm_train_view *view, const struct bm_train_group *group) {
     note_mishaps(view, group);
     note_swaps(view, group);
+    note_noise(view, group);
     note_censored(view, group);
     note_edges(view, group);
     note_seeds(view, group);

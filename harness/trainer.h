@@ -72,10 +72,10 @@ int32_t bm_trainer_begin_from(struct bm_trainer *trainer,
 /* A running mean forgets its start by .9 a slice; a hundred slices leave 3e-5 of it. */
 #define BM_TRAINER_RENEWING_SLICES_MIN UINT64_C(100)
 
-/* Running statistics anew at the present parameters, from `slices` slices of a batch, in the order
- * of the training images; 0: one walk through all of them, which is what averaged parameters need
- * (SWAP, arXiv 2001.02312, phase 3). At least BM_TRAINER_RENEWING_SLICES_MIN. Nothing where there
- * is no batch norm. */
+/* Running statistics anew at the present parameters, from `slices` slices of a batch, from the
+ * beginning of the present epoch's order; 0: one walk through all of it, which is what averaged
+ * parameters need (SWAP, arXiv 2001.02312, phase 3). At least BM_TRAINER_RENEWING_SLICES_MIN.
+ * Nothing where there is no batch norm. */
 int32_t
 bm_trainer_renew_statistics(struct bm_trainer *trainer, uint64_t slices, struct bm_error *error);
 

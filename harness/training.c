@@ -32,6 +32,16 @@ static uint64_t updates_per_epoch(const struct bm_training *training) {
     return (images_of(training) + training->batch - 1) / training->batch;
 }
 
+/* Of the epochs, else the budget of updates, 0: none; at most as many as a plan counts. */
+static uint64_t planned_updates(const struct bm_training *training) {
+    uint64_t each = updates_per_epoch(training);
+    if (training->epochs == 0) {
+        return training->updates;
+    }
+    return training->epochs < BM_RATE_COUNT_MAX / each ? training->epochs * each
+                                                       : BM_RATE_COUNT_MAX;
+}
+
 /* ---- Asking ---- */
 
 int32_t
@@ -59,10 +69,9 @@ static void report(const struct bm_training *training, const char *what) {
 struct bm_rate_plan bm_training_plan(const struct bm_training *training) {
     const struct bm_train_options *options = training->options;
     uint64_t each = updates_per_epoch(training);
-    uint64_t planned = training->epochs > 0 ? training->epochs * each : training->updates;
     struct bm_rate_plan plan =
         bm_rate_plan_defaults((uint32_t)bm_rate_schedule_find(training->schedule), training->rate,
-                              training->batch, each, planned);
+                              training->batch, each, planned_updates(training));
     plan.momentum_form = (uint32_t)bm_rate_form_find(options->momentum_form);
     plan.base_batch = options->base_batch;
     plan.warmup_epochs = options->warmup_epochs;
@@ -604,7 +613,9 @@ void bm_training_run(struct bm_training *training) {
     }
     if (training->verdict.kind == BM_VERDICT_OK) {
         judge_progress(training);
-        (void)save(training, training->keep);
+        if (bm_worker_running(worker)) { /* not lost in looking for an update */
+            (void)save(training, training->keep);
+        }
     }
     worker->grace_s = 0;
     if (training->verdict.kind != BM_VERDICT_OK) {

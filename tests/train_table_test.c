@@ -288,6 +288,25 @@ static void test_noise(void) {
     json_decref(objects);
 }
 
+/* One whose worker was lost has no number, and says why, also where nothing is compared. */
+static void test_lost_noise(void) {
+    json_t *objects = json_array();
+    json_t *noise = make_training("sgd", 4, 1, 0.5);
+    (void)json_object_set_new(noise, "kind", json_string("noise"));
+    (void)json_object_set_new(noise, "at", json_string("end"));
+    set_status(noise, "crashed", "killed by SIGSEGV in gradient");
+    (void)json_array_append_new(objects, noise);
+    (void)json_array_append_new(objects, make_training("sgd", 4, 1, 0.5));
+    check_contains(objects, "- gradient noise at the end, sgd, batch 4, seed 1: crashed: killed by "
+                            "SIGSEGV in gradient\n");
+    add_noise(objects, 100, 100, 81, 121);
+    check_contains(objects, "B_simple, end | - | 100 (81 to 121) | - |");
+    check_contains(objects, "B_simple, end, small: killed by SIGSEGV in gradient\n");
+    check_lacks(objects, "gradient noise at the end, sgd, batch 100");
+    check_sound(objects);
+    json_decref(objects);
+}
+
 /* ---- Strange records ---- */
 
 static void test_empty(void) {
@@ -468,6 +487,7 @@ int main(void) {
     test_targets();
     test_tuned();
     test_noise();
+    test_lost_noise();
     test_empty();
     test_many();
     test_odd_names();

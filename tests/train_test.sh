@@ -229,6 +229,12 @@ mishap("stalled", "stalled", "no progress", *PLAIN, "--lr", 1e-12, "--epochs", 2
 
 cut = mishap("cut", "cut", "--training-time", "--training-time", "1ms", "--epochs", 10**9)
 expect(cut["updates"] > 0 and cut["test"] is not None and not cut["budgets"][0]["reached"], cut)
+# More updates than a plan counts are as many as it counts.
+with open("presets/train/many.ini", "w") as file:
+    file.write(PRESET.replace("batchnorm, ", "").replace("train = 600", "train = 9500"))
+far = ["--preset", "many", "--schedule", "polynomial", "--lr", 1e-6, "--batch", 1, "--epochs", 2**40]
+cut = one(train("far", *far, "--training-time", "1ms"), "training")
+expect((cut["status"], cut["budget_epochs"]) == ("cut", 2**40), cut["status"], cut["reason"])
 # The last of three has no time left; of the first it depends on the machine whether it had any.
 done = batchmark("train", "--backend", "scalar", "--time-limit", "500ms", "--epochs", 10**9, "--seed", "1-3", "--training-time", "400ms",
                  "-o", "limit.jsonl", code=None)
@@ -296,6 +302,8 @@ batchmark("run", "--config", os.path.join(os.environ["BM_TEST_SOURCE_DIR"], "tes
 refuse("--schedule: expected one of constant, linear", "--schedule", "cosine")
 refuse("step", "--schedule", "step", "--seconds", 1)
 refuse("polynomial", "--schedule", "polynomial", "--seconds", 1)
+refuse("schedule linear: expected a finite rate above 0 at batch 1000, found inf", "--schedule", "linear", "--lr", "1e308", "--batch", "100,1000")
+refuse("schedule sqrt: expected a finite rate above 0 at batch 64", "--schedule", "constant,sqrt", "--lr", "1e308", "--batch", 64, "--base-batch", 1)
 refuse("--target: expected accuracies like 97%", "--target", "0.97")
 refuse("--target", "--target", "101%")
 refuse("600", "--backend", "scalar", "--epochs", 1, "--images", 601)
