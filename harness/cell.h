@@ -28,7 +28,7 @@ struct bm_case {
     uint32_t data_parallel; /* of the rows that split a batch; 0 or 1: there are none */
     double lr;
     uint32_t is_divided;  /* of the data set's training images some are held out, by division.h */
-    uint64_t image_count; /* training images, the held-out ones included */
+    uint64_t image_count; /* training images, the held-out ones included; 0: all there are */
     uint64_t held_out;
     int reference_fd;
     int vectors_fd; /* arrays shared with the worker (serve_landscape.h); 0: none */
@@ -59,6 +59,7 @@ struct bm_row {
 
 struct bm_cell_series {
     struct bm_block_shape shape; /* values 0: not measured */
+    double step_ns;              /* of one gradient, apply or update: estimate before timing */
     double samples_ns[BM_STATS_SAMPLES_MAX];
     uint64_t round_counts[BM_CELL_ROUNDS_MAX];
     uint32_t rounds;
@@ -87,8 +88,9 @@ struct bm_cell {
     double update_ratio;
     double update_ns; /* estimate before timing */
     double clock_ns;
-    double budget_s; /* of its rounds */
+    double budget_s; /* for its check and its rounds; the fewest rounds are made all the same */
     double spare_s;  /* what series beside the update may take where an update is slow */
+    double check_s;  /* of spent_s what came before the first round */
     double spent_s;
     double asleep_cpu_share; /* most that other workers' processor time was of a block while they
                                 should sleep */

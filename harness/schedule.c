@@ -20,7 +20,8 @@
 /* What a check of a slow cell costs: a gradient, two updates, a few applies. */
 #define CHECK_UPDATES 4u
 #define TOLERANCE 0.01
-#define SLOW_NS 5e9 /* above this, one round will do */
+#define SLOW_NS 5e9   /* above this, one round will do */
+#define PART_VALUES 3 /* of the block that estimates a part of an update */
 #define FAILURES_MAX 3u
 /* A session above this share of the free memory is not held three times. */
 #define MEMORY_SHARE 0.1
@@ -29,6 +30,15 @@ double bm_schedule_now_s(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static double now_s(const struct bm_schedule *schedule) {
+    return schedule->now_s == NULL ? bm_schedule_now_s() : schedule->now_s();
+}
+
+/* A corrupted worker may answer anything. */
+static int32_t is_time(double value) {
+    return value > 0 && isfinite(value);
 }
 
 static uint64_t clamp(double value, uint64_t low, uint64_t high) {
@@ -99,7 +109,12 @@ static void shape_series(struct bm_cell *cell, double gradient_ns, double apply_
     for (uint32_t i = 0; i < BM_SERIES_COUNT; i++) {
         cell->series[i].shape.series = all[i];
         cell->series[i].repeatable = 1;
+        cell->series[i].step_ns = cell->update_ns;
     }
+    cell->series[BM_SERIES_GRADIENT].step_ns = gradient_ns;
+    cell->series[BM_SERIES_APPLY].step_ns = apply_ns;
+    cell->series[BM_SERIES_DEVICE_GRADIENT].step_ns = gradient_ns;
+    cell->series[BM_SERIES_DEVICE_APPLY].step_ns = apply_ns;
     double clock_ns = cell->clock_ns;
     shape_waited(&cell->series[BM_SERIES_UPDATE].shape, cell->update_ns, clock_ns);
     shape_waited(&cell->series[BM_SERIES_GRADIENT].shape, gradient_ns, clock_ns);
@@ -117,10 +132,16 @@ static void shape_series(struct bm_cell *cell, double gradient_ns, double apply_
     }
 }
 
-static double block_s(const struct bm_cell *cell, enum bm_series series) {
-    const struct bm_block_shape *shape = &cell->series[series].shape;
-    return 1e-9 * cell->update_ns *
-           (BM_MEASURE_WARM_UP + (double)shape->values * (double)shape->per_value);
+/* The unrecorded updates, for applies the gradient that all of them take, and the block's own
+ * steps. */
+static double block_s(const struct bm_cell *cell, enum bm_series which) {
+    const struct bm_cell_series *series = &cell->series[which];
+    double steps = (double)series->shape.values * (double)series->shape.per_value;
+    double before_ns = BM_MEASURE_WARM_UP * cell->update_ns;
+    if (which == BM_SERIES_APPLY || which == BM_SERIES_DEVICE_APPLY) {
+        before_ns += cell->series[BM_SERIES_GRADIENT].step_ns;
+    }
+    return 1e-9 * (before_ns + steps * series->step_ns);
 }
 
 /* Time of a block and, for a series that has one, of its replay. */
@@ -192,17 +213,17 @@ static int32_t make_ready(const struct bm_schedule *schedule,
                           struct bm_verdict *verdict) {
     struct bm_row *row = cell->row;
     json_t *reply = NULL;
-    double before_s = bm_schedule_now_s();
+    double before_s = now_s(schedule);
     if (!bm_worker_running(&row->worker[index])) {
         if (!bm_row_start(row, index, cell->of, schedule->hang_time_s, verdict)) {
             return 0;
         }
-        cell->worker_ready_ns = 1e9 * (bm_schedule_now_s() - before_s);
+        cell->worker_ready_ns = 1e9 * (now_s(schedule) - before_s);
     }
     if (row->open_batch[index] == cell->batch) {
         return 1;
     }
-    before_s = bm_schedule_now_s();
+    before_s = now_s(schedule);
     int32_t good = ask(schedule, cell, index, bm_row_create_command(row, cell->of, cell->batch), 1,
                        &reply, verdict);
     if (good) {
@@ -217,7 +238,7 @@ static int32_t make_ready(const struct bm_schedule *schedule,
         cell->updates_max = (uint32_t)json_integer_value(json_object_get(reply, "updates_max"));
         cell->tells_device_time = json_is_true(json_object_get(reply, "tells_device_time"));
         cell->memory_share = json_number_value(json_object_get(reply, "memory_share"));
-        cell->create_ns = 1e9 * (bm_schedule_now_s() - before_s);
+        cell->create_ns = 1e9 * (now_s(schedule) - before_s);
     }
     json_decref(reply);
     return good;
@@ -271,6 +292,12 @@ static void note_check(struct bm_cell *cell, const json_t *reply) {
     cell->update_ns = json_number_value(json_object_get(reply, "update_ns"));
 }
 
+static void fail_answer(struct bm_verdict *verdict, const char *of) {
+    verdict->kind = BM_VERDICT_ERROR;
+    (void)snprintf(verdict->reason, sizeof verdict->reason,
+                   "worker: expected a positive time of %s, found another", of);
+}
+
 /* Estimate of one update, from the check's if it is long, otherwise measured in a warm session. */
 static int32_t estimate(const struct bm_schedule *schedule, struct bm_cell *cell, json_t **reply) {
     if (cell->update_ns > 1e7) {
@@ -281,28 +308,34 @@ static int32_t estimate(const struct bm_schedule *schedule, struct bm_cell *cell
         return 0;
     }
     cell->update_ns = json_number_value(json_object_get(*reply, "update_ns"));
-    return cell->update_ns > 0;
+    if (!is_time(cell->update_ns)) {
+        fail_answer(&cell->verdict, "an update");
+        return 0;
+    }
+    return 1;
 }
 
-/* Median of a three-value block of a part of the update, for its shape. The update's own time where
- * that is long anyway. */
+/* Median of a block of three values of a part of the update, for its shape. The update's own time
+ * where that is long anyway. */
 static double
 estimate_part(const struct bm_schedule *schedule, struct bm_cell *cell, enum bm_series series) {
     json_t *reply = NULL;
-    double estimate_ns = cell->update_ns;
+    double samples_ns[PART_VALUES] = {0};
     if (cell->update_ns > 1e8 || cell->verdict.kind != BM_VERDICT_OK) {
-        return estimate_ns;
+        return cell->update_ns;
     }
-    json_t *command =
-        json_pack("{s:s, s:s, s:i, s:i, s:i}", "do", "block", "series", bm_series_names[series],
-                  "values", 3, "per_value", cell->update_ns < 1e4 ? 1000 : 1, "keep", 3);
+    json_t *command = json_pack("{s:s, s:s, s:i, s:i, s:i}", "do", "block", "series",
+                                bm_series_names[series], "values", PART_VALUES, "per_value",
+                                cell->update_ns < 1e4 ? 1000 : 1, "keep", PART_VALUES);
     if (ask(schedule, cell, 0, command, 1, &reply, &cell->verdict)) {
         const json_t *samples = json_object_get(reply, "samples_ns");
-        estimate_ns = json_number_value(json_array_get(samples, 1));
-        estimate_ns = estimate_ns > 0 ? estimate_ns : cell->update_ns;
+        for (size_t i = 0; i < PART_VALUES; i++) {
+            samples_ns[i] = json_number_value(json_array_get(samples, i));
+        }
     }
     json_decref(reply);
-    return estimate_ns;
+    double median_ns = bm_stats_median(samples_ns, PART_VALUES);
+    return is_time(median_ns) ? median_ns : cell->update_ns;
 }
 
 /* Everything before the first timed block. */
@@ -331,7 +364,7 @@ static void check_cell(const struct bm_schedule *schedule, struct bm_cell *cell)
         return;
     }
     bm_row_learn(cell->row, cell->batch, cell->update_ns);
-    double left_s = schedule->deadline_s - bm_schedule_now_s();
+    double left_s = schedule->deadline_s - now_s(schedule);
     if (bm_schedule_need_s(cell->update_ns) > left_s) {
         bm_schedule_explain(cell, left_s);
         return;
@@ -360,7 +393,7 @@ static int32_t keep_samples(struct bm_cell_series *series, const json_t *reply) 
     }
     for (size_t i = 0; i < count; i++) {
         series->samples_ns[used + i] = json_number_value(json_array_get(samples, i));
-        if (!(series->samples_ns[used + i] > 0) || !isfinite(series->samples_ns[used + i])) {
+        if (!is_time(series->samples_ns[used + i])) {
             return 0;
         }
     }
@@ -391,11 +424,11 @@ static int32_t run_block(const struct bm_schedule *schedule,
                   "values", (json_int_t)series->shape.values, "per_value",
                   (json_int_t)series->shape.per_value, "keep", (int)BM_CELL_KEEP);
     uint64_t cpu_before_ns = others_cpu_ns(schedule, worker);
-    double before_s = bm_schedule_now_s();
+    double before_s = now_s(schedule);
     report(schedule, cell, bm_series_names[which]);
     int32_t good = ask(schedule, cell, index, command, block_s(cell, which), &reply, &cell->mishap);
     if (good) {
-        double passed_s = bm_schedule_now_s() - before_s;
+        double passed_s = now_s(schedule) - before_s;
         double others_s = 1e-9 * (double)(others_cpu_ns(schedule, worker) - cpu_before_ns);
         double share = others_s / passed_s;
         cell->asleep_cpu_share = share > cell->asleep_cpu_share ? share : cell->asleep_cpu_share;
@@ -418,7 +451,7 @@ static int32_t run_block(const struct bm_schedule *schedule,
 /* The cell's turn in a round: one block of each series that is due, in worker round % 3. */
 static void take_turn(const struct bm_schedule *schedule, struct bm_cell *cell, uint32_t round) {
     uint32_t index = round % cell->process_count;
-    double before_s = bm_schedule_now_s();
+    double before_s = now_s(schedule);
     cell->mishap.kind = BM_VERDICT_OK;
     int32_t good = make_ready(schedule, cell, index, &cell->mishap);
     for (uint32_t i = 0; i < BM_SERIES_COUNT && good; i++) {
@@ -427,7 +460,7 @@ static void take_turn(const struct bm_schedule *schedule, struct bm_cell *cell, 
         }
     }
     cell->active = good != 0;
-    cell->spent_s += bm_schedule_now_s() - before_s;
+    cell->spent_s += now_s(schedule) - before_s;
 }
 
 static int32_t is_known(const struct bm_cell_series *series) {
@@ -457,8 +490,8 @@ static const char *why_stop(const struct bm_schedule *schedule,
                             const struct bm_cell *cell,
                             uint32_t rounds,
                             double reserved_s) {
-    double next_s = rounds == 0 ? 0 : cell->spent_s / rounds;
-    if (rounds > 0 && bm_schedule_now_s() + next_s + reserved_s > schedule->deadline_s) {
+    double next_s = rounds == 0 ? 0 : (cell->spent_s - cell->check_s) / rounds;
+    if (rounds > 0 && now_s(schedule) + next_s + reserved_s > schedule->deadline_s) {
         return "time limit";
     }
     if (rounds < rounds_min(cell)) {
@@ -527,19 +560,24 @@ static void run_epochs(const struct bm_schedule *schedule, struct bm_cell *cell,
     double left_s = schedule->epoch_time_s;
     cell->epoch_updates = updates;
     while (cell->epoch_count < 3 && expected_s <= left_s &&
-           bm_schedule_now_s() + expected_s <= schedule->deadline_s) {
+           now_s(schedule) + expected_s <= schedule->deadline_s) {
         json_t *reply = NULL;
         report(schedule, cell, "epoch");
         json_t *command =
             json_pack("{s:s, s:i}", "do", "epoch", "epoch", (int)cell->epoch_count + 1);
-        double before_s = bm_schedule_now_s();
+        double before_s = now_s(schedule);
         if (!ask(schedule, cell, index, command, expected_s, &reply, &cell->mishap)) {
             json_decref(reply);
             return;
         }
-        cell->epoch_s[cell->epoch_count++] = json_number_value(json_object_get(reply, "seconds"));
+        double seconds = json_number_value(json_object_get(reply, "seconds"));
         json_decref(reply);
-        left_s -= bm_schedule_now_s() - before_s;
+        if (!is_time(seconds)) {
+            fail_answer(&cell->mishap, "an epoch");
+            return;
+        }
+        cell->epoch_s[cell->epoch_count++] = seconds;
+        left_s -= now_s(schedule) - before_s;
     }
 }
 
@@ -608,9 +646,10 @@ void bm_schedule_measure(const struct bm_schedule *schedule,
                            "not tried again after %u crashes or hangs", cell->row->failures);
             continue;
         }
-        double before_s = bm_schedule_now_s();
+        double before_s = now_s(schedule);
         check_cell(schedule, cell);
-        cell->spent_s = bm_schedule_now_s() - before_s;
+        cell->check_s = now_s(schedule) - before_s;
+        cell->spent_s = cell->check_s;
     }
     run_rounds(schedule, cells, count);
     for (uint32_t i = 0; i < count; i++) {
