@@ -1,6 +1,7 @@
 /*
- * What `run` and `train` have in common: options, rows, data, reference, and a record that is
- * opened first, written object by object, printed at the end, and gone on with by --resume.
+ * What `run`, `train` and `landscape` have in common, and `compare` in part: options, rows, data,
+ * reference, and a record that is opened first, written object by object, printed at the end, and
+ * gone on with by --resume where that has a meaning.
  */
 #ifndef BM_CAMPAIGN_H
 #define BM_CAMPAIGN_H

@@ -319,15 +319,6 @@ static int32_t read_all(struct check *check, float *values) {
     return status;
 }
 
-static int32_t write_start(struct check *check) {
-    struct bm_bench *bench = check->bench;
-    bench->page->phase = BM_PHASE_WRITE_PARAMS;
-    int32_t status =
-        bench->plugin->write_params(bench->session, bench->start, bench->param_count, check->error);
-    bench->page->phase = BM_PHASE_HOST;
-    return status;
-}
-
 /* An update from the start's parameters, where the reference knows the gradient, and from the state
  * that the applies left: zeros would hide a rule that forgets its state. */
 static int32_t check_later_update(struct check *check) {
@@ -336,7 +327,7 @@ static int32_t check_later_update(struct check *check) {
         return BM_STATUS_OK;
     }
     struct bm_hyper hyper = bm_bench_hyper(bench, bench->update);
-    int32_t status = write_start(check);
+    int32_t status = bm_bench_write_params(bench, bench->start, check->error);
     if (status == BM_STATUS_OK) {
         status = read_before(check);
     }

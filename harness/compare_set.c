@@ -24,6 +24,7 @@ struct set {
     const struct bm_set_request *request;
     struct bm_set_result *result;
     struct bm_turn_shape shape;
+    double round_s; /* mean of the rounds so far */
     char describe[BM_ARM_COUNT][4096];
     double times_ns[BM_SET_ROUNDS_MAX][BM_ARM_COUNT];
 };
@@ -301,7 +302,7 @@ static int32_t run_round(const struct set *set, uint32_t round, double *times_ns
 
 static int is_enough(const struct set *set, uint32_t rounds, double passed_s) {
     const struct bm_set_request *request = set->request;
-    double next_s = passed_s + set->result->round_s;
+    double next_s = passed_s + set->round_s;
     return (rounds >= ROUNDS_WANTED && next_s > request->length_s) ||
            (rounds >= ROUNDS_LEAST && next_s > request->longest_s);
 }
@@ -314,7 +315,7 @@ static int32_t run_rounds(struct set *set, double begun_s) {
     uint32_t round = 0;
     for (; round < BM_SET_ROUNDS_MAX && good; round++) {
         double now_s = bm_schedule_now_s();
-        set->result->round_s = (now_s - first_s) / (round + 1);
+        set->round_s = (now_s - first_s) / (round + 1);
         if (is_enough(set, round, now_s - begun_s)) {
             break;
         }

@@ -41,7 +41,6 @@ struct bm_set_result {
     double estimate_ns;              /* of the slowest arm's update, that turns were shaped by */
     double seconds;                  /* of the whole */
     double checks_s;                 /* of them for the checks */
-    double round_s;                  /* one round */
     char describe[BM_SIDE_COUNT][4096];
 };
 

@@ -15,7 +15,8 @@ enum bm_comparison_verdict {
     BM_COMPARISON_PASS, /* no slow-down above the threshold */
     BM_COMPARISON_REGRESSION,
     BM_COMPARISON_IMPROVEMENT,
-    BM_COMPARISON_IDENTICAL, /* the same code bytes: not measured */
+    BM_COMPARISON_IDENTICAL, /* builds: the same code bytes, not measured; records: the same file
+                                and choices, measured all the same */
     BM_COMPARISON_NO_BASE,   /* base cannot be loaded, and only for its ABI version */
     BM_COMPARISON_INCONCLUSIVE,
     BM_COMPARISON_WRONG,   /* head computes something else than the float64 reference allows */

@@ -79,6 +79,10 @@ add_series(const json_t *cell, const char *series, const json_t *times, json_t *
     uint64_t left = json_array_size(samples);
     uint64_t first = 0;
     double cpu_ns = bm_field_number(times, "cpu_ns");
+    json_int_t block = (json_int_t)bm_field_whole(times, "block");
+    if (block > INT64_MAX / (json_int_t)BM_STATS_SAMPLES_MAX) {
+        return; /* of a damaged record: its steps cannot be counted */
+    }
     for (size_t r = 0; r < json_array_size(counts); r++) {
         json_int_t count = json_integer_value(json_array_get(counts, r));
         if (count <= 0 || (uint64_t)count > left || count > (json_int_t)BM_STATS_SAMPLES_MAX) {
@@ -91,11 +95,11 @@ add_series(const json_t *cell, const char *series, const json_t *times, json_t *
             continue;
         }
         json_t *benchmark = named(cell, series);
-        json_t *fields = json_pack(
-            "{s:I, s:I, s:I, s:I, s:f, s:f, s:s}", "repetitions",
-            (json_int_t)json_array_size(counts), "repetition_index", (json_int_t)r, "threads",
-            (json_int_t)1, "iterations", count * (json_int_t)bm_field_whole(times, "block"),
-            "real_time", median_ns, "cpu_time", cpu_ns > 0 ? cpu_ns : median_ns, "time_unit", "ns");
+        json_t *fields =
+            json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:s}", "repetitions",
+                      (json_int_t)json_array_size(counts), "repetition_index", (json_int_t)r,
+                      "threads", (json_int_t)1, "iterations", count * block, "real_time", median_ns,
+                      "cpu_time", cpu_ns > 0 ? cpu_ns : median_ns, "time_unit", "ns");
         (void)json_object_update(benchmark, fields);
         json_decref(fields);
         (void)json_array_append_new(benchmarks, benchmark);

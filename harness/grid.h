@@ -1,4 +1,5 @@
-/* A small grid of texts and the two ways of printing it: aligned columns, and a markdown table. */
+/* A small grid of texts and the three ways of printing it: aligned columns, a markdown table, and a
+ * line of JSON. */
 #ifndef BM_GRID_H
 #define BM_GRID_H
 

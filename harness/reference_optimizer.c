@@ -420,9 +420,7 @@ struct vectors {
     const double *const *state;
 };
 
-static double
-lars_slack(const struct step *step, const struct bm_tensor *tensor, const struct vectors *of) {
-    (void)step;
+static double lars_slack(const struct bm_tensor *tensor, const struct vectors *of) {
     return of->gradient_bound == NULL ? 0
                                       : norm_of(of->gradient_bound + tensor->offset, tensor->count);
 }
@@ -433,10 +431,10 @@ set_lars_ratio(struct step *step, const struct bm_tensor *tensor, const struct v
     double g = norm_of(of->gradient + tensor->offset, tensor->count);
     double trust = step->hyper->trust;
     if (w == 0 || g == 0) {
-        step->ratio_high = g == 0 && w > 0 && lars_slack(step, tensor, of) > 0 ? HUGE_VAL : 1;
+        step->ratio_high = g == 0 && w > 0 && lars_slack(tensor, of) > 0 ? HUGE_VAL : 1;
         return;
     }
-    set_ratio(step, trust * w, g + step->decay * w, lars_slack(step, tensor, of));
+    set_ratio(step, trust * w, g + step->decay * w, lars_slack(tensor, of));
 }
 
 static void set_lamb_ratio(struct step *step,

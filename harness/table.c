@@ -237,6 +237,16 @@ static const json_t *find_cell(const struct layout *layout, uint32_t row, uint32
     return layout->cells[(size_t)row * layout->batch_count + batch];
 }
 
+/* For what is the same in all cells of a row: side by side, rows have different batch sizes. */
+static const json_t *first_cell(const struct layout *layout, uint32_t row) {
+    for (uint32_t i = 0; i < layout->batch_count; i++) {
+        if (find_cell(layout, row, i) != NULL) {
+            return find_cell(layout, row, i);
+        }
+    }
+    return NULL;
+}
+
 /* ---- Fields ---- */
 
 /* What stands in place of a time: wrong, crashed, ... or absent. */
@@ -473,12 +483,7 @@ static void print_part_block(const struct layout *layout,
 
 /* Of the machine that a row is of, the text; "" in a record of its own. */
 static const char *machine_of(const struct layout *layout, uint32_t row) {
-    for (uint32_t i = 0; i < layout->batch_count; i++) {
-        if (find_cell(layout, row, i) != NULL) {
-            return bm_field_text(find_cell(layout, row, i), "machine");
-        }
-    }
-    return "";
+    return bm_field_text(first_cell(layout, row), "machine");
 }
 
 /* The rows from `first` on, that one in front, that compute on its machine. */
@@ -627,7 +632,7 @@ static void print_ghosts(const struct layout *layout, uint32_t row, FILE *stream
 /* What rows of several sessions are made of. */
 static void print_joint(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        const json_t *cell = find_cell(layout, row, 0);
+        const json_t *cell = first_cell(layout, row);
         double sessions = bm_field_number(cell, "data_parallel");
         double threads = bm_field_number(cell, "threads");
         if (!is_joint(cell)) {
@@ -647,11 +652,21 @@ static void print_joint(const struct layout *layout, FILE *stream) {
     }
 }
 
+/* Side by side, a row may have cells of several runs. */
+static int is_by_trust(const struct layout *layout, uint32_t row) {
+    for (uint32_t i = 0; i < layout->batch_count; i++) {
+        const json_t *plugin = json_object_get(find_cell(layout, row, i), "plugin");
+        if (json_is_true(json_object_get(plugin, "by_trust"))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Plugins that others might have changed before they were loaded. */
 static void print_trusted(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        const json_t *plugin = json_object_get(find_cell(layout, row, 0), "plugin");
-        if (json_is_true(json_object_get(plugin, "by_trust"))) {
+        if (is_by_trust(layout, row)) {
             (void)fprintf(stream, "%s: loaded by --trust: others may change this plugin\n",
                           layout->rows[row]);
         }
@@ -729,7 +744,7 @@ static void print_doubts(const struct layout *layout, FILE *stream) {
 
 static void print_harness_cost(const struct layout *layout, FILE *stream) {
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        const json_t *cell = find_cell(layout, row, 0);
+        const json_t *cell = first_cell(layout, row);
         const json_t *update = json_object_get(cell, "update");
         if (json_is_true(json_object_get(cell, "computes_nothing")) && json_is_object(update)) {
             char time[32];
@@ -790,7 +805,7 @@ static void print_point(const json_t *point, FILE *stream) {
 
 /* What the bounds of a case are made of: the point of its number of threads. */
 static void print_roofline(const json_t *objects, const struct layout *layout, FILE *stream) {
-    const json_t *cell = find_cell(layout, 0, 0);
+    const json_t *cell = first_cell(layout, 0);
     size_t index;
     size_t k;
     const json_t *object;
@@ -863,7 +878,7 @@ print_verbose(const json_t *objects, const struct layout *layout, uint32_t forma
     print_device_times(layout, format, stream);
     print_roofline(objects, layout, stream);
     for (uint32_t row = 0; row < layout->row_count; row++) {
-        print_properties(find_cell(layout, row, 0), layout->rows[row], stream);
+        print_properties(first_cell(layout, row), layout->rows[row], stream);
         for (uint32_t i = 0; i < layout->batch_count; i++) {
             const json_t *cell = find_cell(layout, row, i);
             const json_t *update = json_object_get(cell, "update");

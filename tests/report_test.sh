@@ -275,6 +275,15 @@ with open("x.txt") as file:
 expect(json.loads(data_text("x.html"))["cells"] == small["cells"], "the exported page is another")
 expect(os.path.getsize("x.md") > 100 and os.path.getsize("x.csv") > 100, "exports")
 
+# Records of other batch sizes: what holds for a whole row is told wherever its cells stand.
+trusted = {"name": "fast", "sha256": "00", "version": "1", "describe": "", "by_trust": True}
+wide = [AGAIN, cell("null", 100, [10.0] * 5), cell("pair", 100, [50.0] * 5, data_parallel=2, devices=[0, 0]),
+        cell("fast", 100, [90.0] * 5, plugin=trusted)]
+table = report(write("narrow.jsonl", [RUN, cell("fast", 1, [100.0] * 5)]), write("wide.jsonl", wide))
+for told in ("null, 2 threads computes nothing: 10.0 ns is", "pair, 2 threads: 2 sessions share one device",
+             "fast, 2 threads: loaded by --trust"):
+    expect(told in table, "not told:", told, "\n", table)
+
 # What was skipped lately does not hide what was measured; what went wrong does.
 for state, hidden in (("skipped", [False, True]), ("unsupported", [False, True]), ("wrong", [True, False])):
     lately = page(write("lately.jsonl", [RUN, cell("fast", 1, [1.0] * 5), AGAIN, cell("fast", 1, status=state)]))
@@ -600,6 +609,9 @@ def kept(*words, **more):
 kept("small.jsonl", code=8, says="old.html: cannot write it: File too large", limit=1000)
 report("small.jsonl", "-o", "absent/page.html", code=8, says="absent/page.html: cannot write it: No such file or directory")
 report("small.jsonl", "--export", "csv=absent/x.csv", code=8, says="absent/x.csv: cannot write it")
+os.mkdir("sealed", 0o555)
+if not os.access("sealed", os.W_OK):  # root may write anywhere; bad_day_test has a folder where it may not
+    report("small.jsonl", "--export", "csv=sealed/x.csv", code=8, says="sealed/x.csv: cannot write it: Permission denied")
 report("small.jsonl", "-o", "empty", code=2, says="empty: expected a plain file to write the page to")
 report("small.jsonl", "-o", "small.jsonl", code=2, says="small.jsonl: expected another file than the records that are read")
 expect(len(read("small.jsonl")) == len(SMALL), "the record was written over")

@@ -109,6 +109,17 @@ static void test_times(void) {
     }
 }
 
+/* The caller's. */
+static json_t *read_objects(const char *const *texts, size_t count) {
+    json_t *objects = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *object = json_loads(texts[i], 0, NULL);
+        TEST_CHECK_MSG(object != NULL, "%s", texts[i]);
+        (void)json_array_append_new(objects, object);
+    }
+    return objects;
+}
+
 /* A damaged or foreign record makes a strange table, not undefined behaviour. */
 static void test_absurd(void) {
     static const char *const cells[] = {
@@ -127,17 +138,39 @@ static void test_absurd(void) {
         "{\"kind\": \"cell\", \"status\": \"ok\", \"batch\": 1, \"label\": \"c\", \"update\":"
         " {\"samples_ns\": [1, 1, 1], \"round_counts\": [3]}}",
     };
-    json_t *objects = json_array();
-    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
-        json_t *cell = json_loads(cells[i], 0, NULL);
-        TEST_CHECK(cell != NULL);
-        (void)json_array_append_new(objects, cell);
-    }
+    json_t *objects = read_objects(cells, sizeof cells / sizeof cells[0]);
     for (uint32_t format = BM_TABLE_TEXT; format <= BM_TABLE_CSV; format++) {
         char *text = print(objects, format, 1);
         TEST_CHECK(strlen(text) > 0);
         free(text);
     }
+    json_decref(objects);
+}
+
+/* Side by side a row may have no cell in the first column: what is the same in all of its cells is
+ * told all the same, and so is a plugin that was taken by trust in one run and not in another. */
+static void test_side_by_side(void) {
+    static const char *const texts[] = {
+        "{\"kind\": \"run\", \"roofline\": {\"points\": [{\"threads\": 2, "
+        "\"flop_per_s\": {\"best\": 5e9}}]}}",
+        "{\"kind\": \"cell\", \"row\": \"idle\", \"batch\": 100, \"threads\": 2, "
+        "\"status\": \"ok\", \"computes_nothing\": true, \"update\": {\"median_ns\": 40}}",
+        "{\"kind\": \"cell\", \"row\": \"pair\", \"batch\": 100, \"threads\": 2, "
+        "\"status\": \"ok\", \"data_parallel\": 2, \"devices\": [0, 0], "
+        "\"properties\": [{\"status\": \"pass\"}]}",
+        "{\"kind\": \"cell\", \"row\": \"mixed\", \"batch\": 1, \"threads\": 2, "
+        "\"status\": \"ok\"}",
+        "{\"kind\": \"cell\", \"row\": \"mixed\", \"batch\": 100, \"threads\": 2, "
+        "\"status\": \"ok\", \"plugin\": {\"by_trust\": true}}",
+    };
+    json_t *objects = read_objects(texts, sizeof texts / sizeof texts[0]);
+    char *text = print(objects, BM_TABLE_TEXT, 1);
+    TEST_CONTAINS(text, "idle computes nothing: 40.0 ns is what the harness itself costs");
+    TEST_CONTAINS(text, "pair: 2 sessions share one device");
+    TEST_CONTAINS(text, "pair: properties: 1 of 1 hold");
+    TEST_CONTAINS(text, "mixed: loaded by --trust");
+    TEST_CONTAINS(text, "roofline, 2 threads: 5 GFLOP/s");
+    free(text);
     json_decref(objects);
 }
 
@@ -154,6 +187,7 @@ int main(void) {
     check_golden(objects, BM_TABLE_CSV, 0, "table.csv");
     check_alignment(objects);
     test_absurd();
+    test_side_by_side();
     json_decref(objects);
     return 0;
 }
