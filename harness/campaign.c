@@ -6,6 +6,8 @@
 #include "error.h"
 #include "interrupt.h"
 #include "output.h"
+#include "place.h"
+#include "printable.h"
 #include "resume.h"
 #include "run_object.h"
 #include "schedule.h"
@@ -136,11 +138,11 @@ static void set_defaults(struct bm_options *options) {
     }
 }
 
-/* The end object and the file's final name; an interrupted run keeps its partial name, also for
+/* The end object and the file's final name; what is not whole keeps its partial name, also for
  * --resume. */
-static void close_record(struct bm_campaign *campaign) {
+static void close_record(struct bm_campaign *campaign, int is_whole) {
     struct bm_error error = {0};
-    if (bm_interrupt_signal() != 0 || campaign->outcome.write_failed) {
+    if (!is_whole || campaign->outcome.write_failed) {
         bm_record_abandon(&campaign->record);
         return;
     }
@@ -160,15 +162,17 @@ static void close_record(struct bm_campaign *campaign) {
     }
 }
 
-static void print_interruption(const struct bm_campaign *campaign, FILE *stream) {
-    (void)fprintf(stream, "interrupted; what is done is in %s", campaign->record.partial);
+static void print_partial(const struct bm_campaign *campaign, FILE *stream) {
+    (void)fprintf(stream, "%s; what is done is in %s",
+                  bm_interrupt_signal() != 0 ? "interrupted" : "not finished",
+                  campaign->record.partial);
     if (campaign->command->keeps != NULL) {
         (void)fprintf(stream, ", and --resume %s goes on", campaign->record.path);
     }
     (void)fputc('\n', stream);
 }
 
-static void print_end(struct bm_campaign *campaign) {
+static void print_end(struct bm_campaign *campaign, int is_whole) {
     const char *format = campaign->options->format;
     bm_progress_clear(&campaign->progress);
     if (bm_output_print(campaign->objects, format, campaign->options->verbose, stdout,
@@ -179,8 +183,8 @@ static void print_end(struct bm_campaign *campaign) {
     if (campaign->selection.left_out[0] != '\0') {
         (void)fprintf(stream, "left out: %s\n", campaign->selection.left_out);
     }
-    if (bm_interrupt_signal() != 0) {
-        print_interruption(campaign, stream);
+    if (!is_whole) {
+        print_partial(campaign, stream);
     } else if (!campaign->outcome.write_failed) {
         bm_record_tell(&campaign->record, stream);
     }
@@ -196,37 +200,48 @@ int32_t bm_campaign_make_folder(const struct bm_campaign *campaign) {
     return bm_fail_errno(campaign->error, BM_STATUS_INVALID, "--keep: no folder %s", folder);
 }
 
+/* What a record holds may be part of the text. */
 static int fail(const struct bm_campaign *campaign, int code) {
+    bm_printable(campaign->error->text, "");
     (void)fprintf(stderr, "batchmark %s: %s\n", campaign->command->name, campaign->error->text);
     return code;
 }
 
-/* What cannot be measured: nothing is left of a record that holds its first object only. */
-static void give_up_record(struct bm_campaign *campaign) {
-    if (campaign->earlier == NULL && json_array_size(campaign->objects) == 1) {
+/* Nothing could be measured: nothing is left of a record that holds its first object only. */
+static int give_up(struct bm_campaign *campaign) {
+    bm_progress_clear(&campaign->progress);
+    if (campaign->earlier == NULL) {
         bm_record_discard(&campaign->record);
     } else {
         bm_record_abandon(&campaign->record);
     }
+    return fail(campaign, BM_EXIT_USAGE);
 }
 
-/* With the plugins known and the record open. */
+/* With the plugins known and the record open. What was measured before something failed is shown
+ * and kept, as after an interrupt. */
 static int measure_and_print(struct bm_campaign *campaign) {
     int32_t status = campaign->command->measure(campaign);
+    const struct bm_error why = *campaign->error;
     bm_campaign_stop_workers(campaign);
-    if (status != BM_STATUS_OK && bm_interrupt_signal() == 0) {
-        bm_progress_clear(&campaign->progress);
-        give_up_record(campaign);
-        return fail(campaign, BM_EXIT_USAGE);
+    int has_failed = status != BM_STATUS_OK && bm_interrupt_signal() == 0;
+    int is_whole = !has_failed && bm_interrupt_signal() == 0;
+    if (has_failed && json_array_size(campaign->objects) == 1) {
+        return give_up(campaign);
     }
-    close_record(campaign);
-    print_end(campaign);
+    close_record(campaign, is_whole);
+    print_end(campaign, is_whole);
     if (bm_output_export(campaign->objects, campaign->options, campaign->error) != BM_STATUS_OK) {
         campaign->outcome.write_failed = 1;
     }
-    return campaign->outcome.write_failed && bm_interrupt_signal() == 0
-               ? fail(campaign, BM_EXIT_WRITE)
-               : bm_outcome_exit_code(&campaign->outcome);
+    if (campaign->outcome.write_failed && bm_interrupt_signal() == 0) {
+        return fail(campaign, BM_EXIT_WRITE);
+    }
+    if (has_failed) {
+        *campaign->error = why;
+        return fail(campaign, BM_EXIT_USAGE);
+    }
+    return bm_outcome_exit_code(&campaign->outcome);
 }
 
 /* The finished cells of the earlier run go into the new file before it takes the old one's place.
@@ -261,25 +276,57 @@ static int32_t check_data(const struct bm_campaign *campaign) {
     return status;
 }
 
+/* The record that --resume names, by that name or by its partial file's. */
+static void name_resumed(const struct bm_options *options, char *path, size_t capacity) {
+    (void)snprintf(path, capacity, "%s", options->resume);
+    size_t length = strlen(path);
+    if (length > 8 && strcmp(path + length - 8, ".partial") == 0) {
+        path[length - 8] = '\0';
+    }
+}
+
+/* The partial file of the record that is gone on with, and of no other one: that is another run's.
+ */
+static uint32_t may_replace(const struct bm_campaign *campaign, const char *path) {
+    char resumed[BM_PATH_SIZE];
+    name_resumed(campaign->options, resumed, sizeof resumed);
+    return campaign->earlier != NULL && bm_place_same_file(resumed, path);
+}
+
+/* No export is written over the record, or over what is read. */
+static int32_t check_exports(const struct bm_campaign *campaign, const char *path) {
+    const struct bm_options *options = campaign->options;
+    const char *const files[] = {path, options->resume, options->config, options->train.from};
+    int32_t status = BM_STATUS_OK;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        status = status ? status : bm_output_check(options, files[i], campaign->error);
+    }
+    for (uint32_t i = 0; i < campaign->word_count; i++) {
+        const char *word = campaign->words[i];
+        if (strpbrk(word, "./") != NULL) { /* others are no files but names of analyses */
+            status = status ? status : bm_output_check(options, word, campaign->error);
+        }
+    }
+    return status;
+}
+
 static int32_t open_record(struct bm_campaign *campaign, int argc, char **argv) {
     char path[BM_PATH_SIZE];
-    uint32_t replace = campaign->earlier != NULL;
+    uint32_t resumed = campaign->earlier != NULL;
     int32_t status = check_data(campaign);
     if (status != BM_STATUS_OK) {
         return status;
     }
-    if (replace && campaign->options->output[0] == '\0') {
-        (void)snprintf(path, sizeof path, "%s", campaign->options->resume);
-        size_t length = strlen(path);
-        if (length > 8 && strcmp(path + length - 8, ".partial") == 0) {
-            path[length - 8] = '\0';
-        }
+    if (resumed && campaign->options->output[0] == '\0') {
+        name_resumed(campaign->options, path, sizeof path);
     } else {
         status = bm_record_path(campaign->options, campaign->command->name, path, sizeof path,
                                 campaign->error);
     }
+    status = status ? status : check_exports(campaign, path);
     if (status == BM_STATUS_OK) {
-        status = bm_record_create(path, replace, &campaign->record, campaign->error);
+        status =
+            bm_record_create(path, may_replace(campaign, path), &campaign->record, campaign->error);
     }
     if (status != BM_STATUS_OK) {
         return status;
@@ -289,11 +336,11 @@ static int32_t open_record(struct bm_campaign *campaign, int argc, char **argv) 
     }
     bm_campaign_write(campaign,
                       bm_run_object(campaign->command->name, campaign->options, &campaign->dataset,
-                                    &campaign->roofline, replace, argc, argv));
+                                    &campaign->roofline, resumed, argc, argv));
     if (campaign->outcome.write_failed) {
         return BM_STATUS_INTERNAL;
     }
-    return replace ? keep_earlier(campaign) : BM_STATUS_OK;
+    return resumed ? keep_earlier(campaign) : BM_STATUS_OK;
 }
 
 void bm_campaign_begin(struct bm_campaign *campaign) {
@@ -332,14 +379,15 @@ static int measure_all(struct bm_campaign *campaign, int argc, char **argv) {
     return code;
 }
 
-/* Parses again with the options of the record that --resume names in front. */
+/* Parses again with the options of the record that --resume names in front. Of one that was
+ * measured again and interrupted the partial file is what goes on, not the finished one. */
 static int32_t apply_resume(struct bm_campaign *campaign, int argc, char **argv) {
     const char *words[1];
     uint32_t word_count = 0;
     uint32_t torn = 0;
     int count = 0;
-    int32_t status =
-        bm_record_read(campaign->options->resume, &campaign->earlier, &torn, campaign->error);
+    int32_t status = bm_record_read_unfinished(campaign->options->resume, &campaign->earlier, &torn,
+                                               campaign->error);
     if (status != BM_STATUS_OK) {
         return status;
     }
@@ -349,14 +397,16 @@ static int32_t apply_resume(struct bm_campaign *campaign, int argc, char **argv)
                        "--resume %s: expected a record of `%s`, found one of `%s`",
                        campaign->options->resume, campaign->command->name, made_by);
     }
-    char **arguments = bm_resume_arguments(campaign->earlier, argc, argv, &count);
+    char **arguments =
+        bm_resume_arguments(campaign->earlier, campaign->command->bit, argc, argv, &count);
     if (arguments == NULL) {
         return bm_fail(campaign->error, BM_STATUS_NO_MEMORY, "--resume: no memory");
     }
     status = bm_options_parse(campaign->command->bit, count, arguments, campaign->options, words, 0,
                               &word_count, campaign->error);
     bm_resume_free(arguments, count);
-    return status;
+    return status ? status
+                  : bm_resume_check_settings(campaign->earlier, campaign->options, campaign->error);
 }
 
 int bm_campaign_run(const struct bm_campaign_command *command, void *own, int argc, char **argv) {

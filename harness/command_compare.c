@@ -3,6 +3,7 @@
 #include "command.h"
 #include "compare_measured.h"
 #include "compare_stored.h"
+#include "error.h"
 #include "output.h"
 #include "place.h"
 #include "record.h"
@@ -162,6 +163,21 @@ static int compare_stored(struct compare *compare) {
 
 /* ---- The command ---- */
 
+/* Nothing is written over what is compared, and no export over the record. */
+static int32_t check_places(const struct bm_options *options,
+                            const char *const *words,
+                            uint32_t word_count,
+                            struct bm_error *error) {
+    int32_t status = bm_output_check(options, options->output, error);
+    for (uint32_t i = 0; i < word_count && status == BM_STATUS_OK; i++) {
+        status = bm_place_same_file(options->output, words[i])
+                     ? bm_fail(error, BM_STATUS_INVALID,
+                               "--output: expected another file than those that are compared")
+                     : bm_output_check(options, words[i], error);
+    }
+    return status;
+}
+
 static int dispatch(struct compare *compare) {
     int base_is_record = is_record(compare->base);
     int head_is_record = is_record(compare->head);
@@ -171,10 +187,6 @@ static int dispatch(struct compare *compare) {
     if (!base_is_record) {
         return bm_compare_measured(compare->options, compare->base, compare->head, compare->argc,
                                    compare->argv);
-    }
-    if (bm_place_same_file(compare->options->output, compare->base) ||
-        bm_place_same_file(compare->options->output, compare->head)) {
-        return usage("--output: expected another file than those that are compared");
     }
     return compare_stored(compare);
 }
@@ -221,6 +233,8 @@ int bm_command_compare(int argc, char **argv) {
         code = usage(error.text);
     } else if (options->help) {
         print_help();
+    } else if (check_places(options, words, word_count, &error) != BM_STATUS_OK) {
+        code = usage(error.text);
     } else if (options->compare.self_test) {
         code = word_count < WORD_MAX
                    ? bm_self_test(options, word_count > 0 ? words[0] : NULL, argc, argv)

@@ -6,6 +6,7 @@
 #include "history_trend.h"
 #include "output.h"
 #include "printable.h"
+#include "record_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,12 +106,42 @@ static int show(const struct bm_history *history,
     return code;
 }
 
+/* ---- Exports ---- */
+
+static int32_t
+check_record(void *context, const char *path, const char *folder, struct bm_error *error) {
+    const struct bm_options *const *options = context;
+    (void)folder;
+    return bm_output_check(*options, path, error);
+}
+
+/* Who reads it tells. */
+static int32_t pass_over(void *context, struct bm_error *error) {
+    (void)context;
+    (void)error;
+    return BM_STATUS_OK;
+}
+
+/* None is written over a record that is read. */
+static int32_t
+check_exports(const struct bm_options *options, const char *folder, struct bm_error *error) {
+    static const struct bm_record_visitor visitor = {
+        .record = check_record,
+        .unreadable = pass_over,
+    };
+    if (options->export_to.count == 0) {
+        return BM_STATUS_OK;
+    }
+    return bm_record_folder_walk(folder, &visitor, &options, error);
+}
+
 static int read_and_show(const struct bm_options *options, const char *folder) {
     struct bm_history history = {.options = options, .complain = print_complaint};
     struct bm_error error = {.text = ""};
     json_t *objects = NULL;
     int code = BM_EXIT_USAGE;
-    int32_t status = bm_history_read(&history, folder, &error);
+    int32_t status = check_exports(options, folder, &error);
+    status = status ? status : bm_history_read(&history, folder, &error);
     if (status == BM_STATUS_OK) {
         objects = bm_history_trends(&history, &error);
     }

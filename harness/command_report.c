@@ -53,13 +53,15 @@ static void print_help(void) {
 
 /* ---- Output ---- */
 
-static int is_input(const struct bm_report *report, const char *path) {
+static int32_t
+check_place(const struct bm_report *report, const char *path, struct bm_error *error) {
     for (uint32_t i = 0; i < report->run_count; i++) {
         if (bm_place_same_file(report->runs[i].path, path)) {
-            return 1;
+            return bm_fail(error, BM_STATUS_INVALID,
+                           "%s: expected another file than the records that are read", path);
         }
     }
-    return 0;
+    return BM_STATUS_OK;
 }
 
 static int32_t write_page(const struct bm_report *report,
@@ -67,11 +69,8 @@ static int32_t write_page(const struct bm_report *report,
                           const char *path,
                           struct bm_error *error) {
     uint64_t bytes = 0;
-    if (is_input(report, path)) {
-        return bm_fail(error, BM_STATUS_INVALID,
-                       "%s: expected another file than the records that are read", path);
-    }
-    int32_t status = bm_report_write_page(data, path, &bytes, error);
+    int32_t status = check_place(report, path, error);
+    status = status ? status : bm_report_write_page(data, path, &bytes, error);
     if (status == BM_STATUS_OK) {
         (void)printf("page: %s (%.2f MB, %u record%s)\n", path, 1e-6 * (double)bytes,
                      report->run_count, report->run_count == 1 ? "" : "s");
@@ -83,14 +82,15 @@ static int32_t write_tables(const struct bm_report *report,
                             const char *format,
                             const char *path,
                             struct bm_error *error) {
-    FILE *stream = is_input(report, path) ? NULL : fopen(path, "we");
-    if (stream == NULL) {
-        return is_input(report, path)
-                   ? bm_fail(error, BM_STATUS_INVALID,
-                             "%s: expected another file than the records that are read", path)
-                   : bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", path);
+    int32_t status = check_place(report, path, error);
+    if (status != BM_STATUS_OK) {
+        return status;
     }
-    int32_t status = bm_report_print(report, format, stream, path, error);
+    FILE *stream = fopen(path, "we");
+    if (stream == NULL) {
+        return bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", path);
+    }
+    status = bm_report_print(report, format, stream, path, error);
     if (fclose(stream) != 0 && status == BM_STATUS_OK) {
         status = bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", path);
     }

@@ -12,7 +12,7 @@ const struct bm_command bm_commands[] = {
     {"landscape", "why noise and momentum help: hills, saddles, curvature, sharpness",
      BM_COMMAND_LANDSCAPE, "escape noise line hessian sharpness " BM_WORDS_FILES,
      bm_command_landscape},
-    {"compare", "is one record slower than another? A verdict a cell, and an exit code",
+    {"compare", "is one build or record slower than another? A verdict a cell, and an exit code",
      BM_COMMAND_COMPARE, BM_WORDS_FILES, bm_command_compare},
     {"history", "the trend of every cell over stored runs, and which commits changed it",
      BM_COMMAND_HISTORY, BM_WORDS_FILES, bm_command_history},

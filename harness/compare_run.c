@@ -10,7 +10,6 @@
 #include "schedule.h"
 #include "stored_record.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
 /* Less is no time for a cell. */
@@ -64,18 +63,6 @@ static void describe_cell(const struct bm_compare_run *run,
     cell->threads = of->threads;
 }
 
-/* The pattern is of the name with the backend in front. */
-static int matches(const char *pattern, const struct bm_comparison_cell *cell) {
-    char name[sizeof cell->backend + sizeof cell->name + 2];
-    (void)snprintf(name, sizeof name, "%s, %s", cell->backend, cell->name);
-    return fnmatch(pattern, name, FNM_EXTMATCH) == 0;
-}
-
-static int is_wanted(const struct bm_compare_run *run, const struct bm_comparison_cell *cell) {
-    const char *filter = run->campaign.options->filter;
-    return filter[0] == '\0' || matches(filter, cell);
-}
-
 static void show_progress(void *context, const struct bm_gate *gate) {
     struct bm_compare_run *run = context;
     struct bm_campaign *campaign = &run->campaign;
@@ -106,11 +93,12 @@ static void count_instructions(struct bm_compare_run *run,
                                const struct bm_compare_pair *pair,
                                struct bm_comparison_cell *cell) {
     const struct bm_options *options = run->campaign.options;
+    const char *pattern = options->compare.instructions;
     const struct bm_compare_count count = {
         .of = &run->campaign.of,
         .pair = pair,
         .batch = cell->batch,
-        .is_asked = (uint32_t)matches(options->compare.instructions, cell),
+        .is_asked = pattern[0] != '\0' && bm_comparison_is_wanted(cell, pattern),
         .threshold = options->compare.instructions_threshold,
         .limit_s = options->hang_time_s,
     };
@@ -170,7 +158,7 @@ run_cell(struct bm_compare_run *run, const struct bm_compare_pair *pair, uint32_
     }
     run->now = cell;
     describe_cell(run, pair, campaign->batches[batch_index], cell);
-    if (!is_wanted(run, cell)) {
+    if (!bm_comparison_is_wanted(cell, campaign->options->filter)) {
         run->comparison.cell_count--;
         return BM_STATUS_OK;
     }
@@ -306,7 +294,7 @@ static uint64_t count_of_pair(const struct bm_compare_run *run,
         struct bm_comparison_cell cell;
         name_planned(options, i, &cell);
         name_backend(run, pair, &cell);
-        count += is_wanted(run, &cell) != 0;
+        count += bm_comparison_is_wanted(&cell, options->filter) != 0;
     }
     return count;
 }
@@ -355,12 +343,13 @@ static int32_t open_record(struct bm_compare_run *run, int argc, char **argv) {
 void bm_compare_run_end(struct bm_compare_run *run, int code) {
     struct bm_campaign *campaign = &run->campaign;
     struct bm_error error = {0};
-    if (bm_interrupt_signal() != 0 || campaign->outcome.write_failed || run->failed) {
-        bm_record_abandon(&campaign->record);
+    int is_cut = bm_interrupt_signal() != 0 || campaign->outcome.write_failed;
+    if (!is_cut && run->comparison.cell_count == 0) {
+        bm_record_discard(&campaign->record);
         return;
     }
-    if (run->comparison.cell_count == 0) {
-        bm_record_discard(&campaign->record);
+    if (is_cut || run->failed) {
+        bm_record_abandon(&campaign->record);
         return;
     }
     bm_campaign_write(campaign, json_pack("{s:s, s:i, s:i, s:f, s:i}", "kind", "end", "schema",
@@ -385,6 +374,8 @@ static void print_place(const struct bm_compare_run *run, FILE *stream) {
     const struct bm_campaign *campaign = &run->campaign;
     if (bm_interrupt_signal() != 0) {
         (void)fprintf(stream, "interrupted; what is done is in %s\n", campaign->record.partial);
+    } else if (run->failed) {
+        (void)fprintf(stream, "not finished; what is done is in %s\n", campaign->record.partial);
     } else if (!campaign->outcome.write_failed && run->comparison.cell_count > 0) {
         bm_record_tell(&campaign->record, stream);
     }
@@ -403,7 +394,7 @@ void bm_compare_run_print(struct bm_compare_run *run) {
     struct bm_campaign *campaign = &run->campaign;
     const struct bm_options *options = campaign->options;
     bm_progress_clear(&campaign->progress);
-    if (run->failed) {
+    if (run->failed && run->comparison.cell_count == 0) {
         return;
     }
     int is_table = strcmp(options->format, "table") == 0;

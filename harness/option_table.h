@@ -48,6 +48,9 @@ struct bm_option_source {
 /* NULL if this command has no such option. */
 const struct bm_option_spec *bm_option_find(uint32_t command, const char *name);
 
+/* The options that a command line without other words gives, by whatever form of their names. */
+void bm_option_given(uint32_t command, int argc, char **argv, struct bm_option_source *source);
+
 /* The name nearest to a mistyped one, or NULL if none is near. */
 const char *bm_option_nearest(uint32_t command, const char *name, int32_t ini_only);
 

@@ -37,7 +37,7 @@ int32_t bm_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t 
     return parse_digits(text, strlen(text), low, high, number);
 }
 
-/* Positive and finite, in plain or scientific notation; *end is what follows it. */
+/* Finite and at least 0, in plain or scientific notation; *end is what follows it. */
 static int32_t parse_decimal(const char *text, double *number, const char **end) {
     char *stop = NULL;
     if (strchr("0123456789.", text[0]) == NULL || text[0] == '\0' || text[1] == 'x' ||
@@ -46,7 +46,11 @@ static int32_t parse_decimal(const char *text, double *number, const char **end)
     }
     *number = strtod(text, &stop);
     *end = stop;
-    return stop != text && isfinite(*number) && *number > 0;
+    return stop != text && isfinite(*number);
+}
+
+static int32_t parse_positive(const char *text, double *number, const char **end) {
+    return parse_decimal(text, number, end) && *number > 0;
 }
 
 int32_t bm_parse_duration(const char *text, double *seconds, struct bm_error *error) {
@@ -56,7 +60,7 @@ int32_t bm_parse_duration(const char *text, double *seconds, struct bm_error *er
     } units[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"m", 60}, {"min", 60}, {"h", 3600}};
 
     const char *end = NULL;
-    if (parse_decimal(text, seconds, &end)) {
+    if (parse_positive(text, seconds, &end)) {
         for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
             if (strcmp(end, units[i].unit) == 0) {
                 *seconds *= units[i].seconds;
@@ -89,7 +93,7 @@ int32_t bm_set_number(const struct bm_assignment *a, struct bm_error *error) {
 int32_t bm_set_rate(const struct bm_assignment *a, struct bm_error *error) {
     double number = 0;
     const char *end = NULL;
-    if (!parse_decimal(a->value, &number, &end) || *end != '\0') {
+    if (!parse_positive(a->value, &number, &end) || *end != '\0') {
         return fail_value(a, error, "a number above 0");
     }
     *(double *)a->target = number;
@@ -100,8 +104,7 @@ int32_t bm_set_rate(const struct bm_assignment *a, struct bm_error *error) {
 int32_t bm_set_fraction(const struct bm_assignment *a, struct bm_error *error) {
     double number = 0;
     const char *end = NULL;
-    int is_zero = strcmp(a->value, "0") == 0;
-    if (!is_zero && (!parse_decimal(a->value, &number, &end) || *end != '\0' || number >= 1)) {
+    if (!parse_decimal(a->value, &number, &end) || *end != '\0' || number >= 1) {
         return fail_value(a, error, "a number from 0 to below 1");
     }
     *(double *)a->target = number;
@@ -112,11 +115,10 @@ int32_t bm_set_fraction(const struct bm_assignment *a, struct bm_error *error) {
 int32_t bm_set_share(const struct bm_assignment *a, struct bm_error *error) {
     double number = 0;
     const char *end = NULL;
-    int is_zero = strcmp(a->value, "0") == 0 || strcmp(a->value, "0%") == 0;
     int is_decimal = parse_decimal(a->value, &number, &end);
     int is_percent = is_decimal && strcmp(end, "%") == 0;
-    number = is_zero ? 0 : is_percent ? number / 100 : number;
-    if (!is_zero && (!is_decimal || (!is_percent && *end != '\0') || number > 1)) {
+    number = is_percent ? number / 100 : number;
+    if (!is_decimal || (!is_percent && *end != '\0') || number > 1) {
         return fail_value(a, error, "a share like 2% or 0.02");
     }
     *(double *)a->target = number;
@@ -136,10 +138,11 @@ static int32_t set_percents(const struct bm_assignment *a,
     }
     for (const char *p = a->value;;) {
         double percent = 0;
-        const char *end = p + 1;
-        int is_zero = may_be_zero && p[0] == '0' && p[1] == '%';
-        if ((!is_zero && !parse_decimal(p, &percent, &end)) || *end != '%' ||
-            percent > most_percent || (end[1] != ',' && end[1] != '\0')) {
+        const char *end = NULL;
+        int is_number =
+            may_be_zero ? parse_decimal(p, &percent, &end) : parse_positive(p, &percent, &end);
+        if (!is_number || *end != '%' || percent > most_percent ||
+            (end[1] != ',' && end[1] != '\0')) {
             return fail_value(a, error, expected);
         }
         if (list.count == BM_TARGET_MAX) {
@@ -165,7 +168,7 @@ int32_t bm_set_sizes(const struct bm_assignment *a, struct bm_error *error) {
     for (const char *p = a->value;;) {
         double size = 0;
         const char *end = NULL;
-        if (!parse_decimal(p, &size, &end) || (*end != ',' && *end != '\0')) {
+        if (!parse_positive(p, &size, &end) || (*end != ',' && *end != '\0')) {
             return fail_value(a, error, "numbers above 0 like 1e-3,5e-4");
         }
         if (list.count == BM_TARGET_MAX) {

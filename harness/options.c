@@ -712,6 +712,17 @@ static int32_t split_command_line(uint32_t command,
     return status;
 }
 
+void bm_option_given(uint32_t command, int argc, char **argv, struct bm_option_source *source) {
+    struct command_line line = {.count = 0};
+    struct words none = {.max = 0};
+    struct bm_error error;
+    memset(source, 0, sizeof *source);
+    (void)split_command_line(command, argc, argv, &line, &none, &error);
+    for (uint32_t i = 0; i < line.count; i++) {
+        source->given[line.options[i] - bm_option_table] = 1;
+    }
+}
+
 /* ---- Sources, weakest first ---- */
 
 static void set_train_defaults(struct bm_options *options) {

@@ -129,7 +129,7 @@ struct bm_options {
     char output[BM_PATH_SIZE];
     char machine[BM_NAME_SIZE];
     char roofline[BM_NAME_SIZE];   /* auto, measure, none */
-    char format[BM_NAME_SIZE];     /* table, markdown, csv, jsonl */
+    char format[BM_NAME_SIZE];     /* table, markdown, csv, jsonl, gbench, junit */
     struct bm_path_list export_to; /* FORMAT=FILE */
     char filter[256];              /* a pattern of names of cases or cells; empty: all */
     uint64_t jobs;                 /* cases at once; 0: the command's choice */
@@ -189,8 +189,8 @@ void bm_options_help(uint32_t command, FILE *stream);
  * or INVALID. */
 int32_t bm_parse_duration(const char *text, double *seconds, struct bm_error *error);
 
-/* Finds harness/presets/<command>/<name>.ini: $BATCHMARK_PRESETS, beside the build tree's program,
- * the install folder. */
+/* Finds <command>/<name>.ini: in $BATCHMARK_PRESETS, in harness/presets of the sources that the
+ * build tree was made from, in the install folder. */
 int32_t
 bm_preset_find(const char *command_and_name, char *path, size_t capacity, struct bm_error *error);
 

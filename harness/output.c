@@ -7,6 +7,7 @@
 #include "gbench_format.h"
 #include "history_table.h"
 #include "landscape_table.h"
+#include "place.h"
 #include "printable.h"
 #include "report.h"
 #include "table.h"
@@ -142,6 +143,23 @@ static int32_t write_file(const json_t *objects,
         status = bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", path);
     }
     return status;
+}
+
+int32_t
+bm_output_check(const struct bm_options *options, const char *file, struct bm_error *error) {
+    char partial[BM_PATH_SIZE + 16];
+    (void)snprintf(partial, sizeof partial, "%s.partial", file);
+    for (uint32_t i = 0; file[0] != '\0' && i < options->export_to.count; i++) {
+        const char *text = options->export_to.paths[i];
+        const char *path = strchr(text, '=') + 1;
+        if (bm_place_same_file(path, file) || bm_place_same_file(path, partial)) {
+            return bm_fail(error, BM_STATUS_INVALID,
+                           "--export %.300s: expected another file than the record and those that "
+                           "are read",
+                           text);
+        }
+    }
+    return BM_STATUS_OK;
 }
 
 int32_t

@@ -17,6 +17,10 @@ int32_t bm_output_print(const json_t *objects,
                         const char *what,
                         struct bm_error *error);
 
+/* INVALID if --export names `file`, or FILE.partial, that is read or is the record: it would be
+ * written over. For before anything is measured; "" is no file. */
+int32_t bm_output_check(const struct bm_options *options, const char *file, struct bm_error *error);
+
 /* Writes every file of --export. One that fails does not keep the others from being written; the
  * status and text are those of the last that failed. */
 int32_t

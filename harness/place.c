@@ -114,11 +114,31 @@ int bm_place_delay(char *path, size_t capacity) {
     return known && access(path, R_OK) == 0;
 }
 
-int bm_place_same_file(const char *a, const char *b) {
+static int same_stat(const char *a, const char *b) {
     struct stat first;
     struct stat second;
     return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
            first.st_ino == second.st_ino;
+}
+
+/* The last name of a path, in it; `folder` gets what it lies in. NULL if that does not fit. */
+static const char *split(const char *path, char *folder, size_t capacity) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    int length = snprintf(folder, capacity, "%.*s.", (int)(name - path), path);
+    return length > 0 && (size_t)length < capacity ? name : NULL;
+}
+
+int bm_place_same_file(const char *a, const char *b) {
+    char folder_a[4096];
+    char folder_b[4096];
+    if (access(a, F_OK) == 0 || access(b, F_OK) == 0) {
+        return same_stat(a, b);
+    }
+    const char *name_a = split(a, folder_a, sizeof folder_a);
+    const char *name_b = split(b, folder_b, sizeof folder_b);
+    return name_a != NULL && name_b != NULL && name_a[0] != '\0' && strcmp(name_a, name_b) == 0 &&
+           same_stat(folder_a, folder_b);
 }
 
 int32_t bm_place_make_folders(const char *folder, struct bm_error *error) {

@@ -36,7 +36,7 @@ int bm_place_allocations(char *path, size_t capacity);
  * it is not there. */
 int bm_place_delay(char *path, size_t capacity);
 
-/* Whether both paths are of one file that is there. */
+/* Whether both paths are of one file, or would be, where none is there yet. */
 int bm_place_same_file(const char *a, const char *b);
 
 /* Makes a folder and those above it, as far as they are missing. INVALID, naming the first that

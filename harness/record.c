@@ -3,8 +3,8 @@
 #include "environment.h"
 #include "error.h"
 #include "place.h"
+#include "record_scan.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#define LINE_BYTES_MAX (16u << 20)
 
 /* ---- Where ---- */
 
@@ -118,6 +116,7 @@ int32_t bm_record_create(const char *path,
             record->partial, path);
     }
     fresh_name(record, name, sizeof name);
+    record->is_fresh = replace;
     return open_new(record, replace ? name : record->partial, error);
 }
 
@@ -132,9 +131,11 @@ int32_t bm_record_write(struct bm_record *record, const json_t *object, struct b
 int32_t bm_record_commit(struct bm_record *record, struct bm_error *error) {
     char name[BM_PATH_SIZE + 16];
     fresh_name(record, name, sizeof name);
-    if (fsync(fileno(record->stream)) != 0 || rename(name, record->partial) != 0) {
+    if (fsync(fileno(record->stream)) != 0 ||
+        (record->is_fresh && rename(name, record->partial) != 0)) {
         return bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", record->partial);
     }
+    record->is_fresh = 0;
     return BM_STATUS_OK;
 }
 
@@ -167,74 +168,60 @@ void bm_record_discard(struct bm_record *record) {
 
 /* ---- Reading ---- */
 
-static FILE *open_either(const char *path, char *name, size_t capacity) {
-    (void)snprintf(name, capacity, "%s", path);
-    FILE *stream = fopen(name, "re");
-    if (stream == NULL && errno == ENOENT) {
-        (void)snprintf(name, capacity, "%s.partial", path);
-        stream = fopen(name, "re");
-    }
-    return stream;
+static int32_t
+read_objects(struct bm_record_scan *scan, json_t *objects, uint32_t *torn, struct bm_error *error) {
+    json_t *object = NULL;
+    int32_t status;
+    do {
+        status = bm_record_scan_next(scan, &object, error);
+        if (object != NULL) {
+            (void)json_array_append_new(objects, object);
+        }
+    } while (object != NULL);
+    *torn = status == BM_STATUS_OK && bm_record_scan_is_torn(scan);
+    return status;
 }
 
-/* One line; *object NULL if it is torn: without a newline, at the end of the file. */
-static int32_t read_object(const char *name,
-                           uint64_t number,
-                           const char *line,
-                           size_t length,
-                           json_t **object,
-                           struct bm_error *error) {
-    json_error_t json_error;
-    *object = NULL;
-    if (line[length - 1] != '\n') {
-        return BM_STATUS_OK;
-    }
-    if (length > LINE_BYTES_MAX) {
-        return bm_fail(error, BM_STATUS_INVALID, "%s:%llu: expected at most %u bytes in a line",
-                       name, (unsigned long long)number, LINE_BYTES_MAX);
-    }
-    *object = json_loadb(line, length, 0, &json_error);
-    if (!json_is_object(*object) || !json_is_string(json_object_get(*object, "kind"))) {
-        json_decref(*object);
-        *object = NULL;
-        return bm_fail(error, BM_STATUS_INVALID,
-                       "%s:%llu: expected a JSON object with a kind, found %.200s", name,
-                       (unsigned long long)number, json_error.text);
-    }
-    return BM_STATUS_OK;
-}
-
-int32_t bm_record_read(const char *path, json_t **objects, uint32_t *torn, struct bm_error *error) {
-    char name[BM_PATH_SIZE];
-    char *line = NULL;
-    size_t size = 0;
-    ssize_t length;
-    int32_t status = BM_STATUS_OK;
-    FILE *stream = open_either(path, name, sizeof name);
+static int32_t
+read_file(const char *name, json_t **objects, uint32_t *torn, struct bm_error *error) {
+    struct bm_record_scan scan = {.fd = -1};
     *objects = NULL;
     *torn = 0;
-    if (stream == NULL) {
-        return bm_fail_errno(error, BM_STATUS_INVALID, "%s: cannot read it", path);
+    int32_t status = bm_record_scan_open(&scan, name, NULL, error);
+    if (status != BM_STATUS_OK) {
+        return status;
     }
     json_t *list = json_array();
-    for (uint64_t number = 1;
-         status == BM_STATUS_OK && (length = getline(&line, &size, stream)) > 0; number++) {
-        json_t *object = NULL;
-        status = read_object(name, number, line, (size_t)length, &object, error);
-        *torn |= status == BM_STATUS_OK && object == NULL;
-        if (object != NULL) {
-            (void)json_array_append_new(list, object);
-        }
-    }
-    if (status == BM_STATUS_OK && ferror(stream)) {
-        status = bm_fail_errno(error, BM_STATUS_INVALID, "%s: cannot read it", name);
-    }
-    free(line);
-    (void)fclose(stream);
+    status = read_objects(&scan, list, torn, error);
+    bm_record_scan_close(&scan);
+    bm_record_scan_free(&scan);
     if (status != BM_STATUS_OK) {
         json_decref(list);
         return status;
     }
     *objects = list;
     return BM_STATUS_OK;
+}
+
+/* What a partial file holds; -1 if there is none. `name` gets its own. */
+static off_t find_partial(const char *path, char *name, size_t capacity) {
+    struct stat info;
+    int length = snprintf(name, capacity, "%s.partial", path);
+    return length > 0 && (size_t)length < capacity && stat(name, &info) == 0 ? info.st_size : -1;
+}
+
+int32_t bm_record_read(const char *path, json_t **objects, uint32_t *torn, struct bm_error *error) {
+    char partial[BM_PATH_SIZE + 16];
+    int is_partial = find_partial(path, partial, sizeof partial) >= 0 && access(path, F_OK) != 0;
+    return read_file(is_partial ? partial : path, objects, torn, error);
+}
+
+int32_t bm_record_read_unfinished(const char *path,
+                                  json_t **objects,
+                                  uint32_t *torn,
+                                  struct bm_error *error) {
+    char partial[BM_PATH_SIZE + 16];
+    return find_partial(path, partial, sizeof partial) > 0
+               ? read_file(partial, objects, torn, error)
+               : bm_record_read(path, objects, torn, error);
 }

@@ -16,6 +16,7 @@ struct bm_record {
     FILE *stream;
     char path[BM_PATH_SIZE];
     char partial[BM_PATH_SIZE];
+    uint32_t is_fresh; /* not yet in the place of an old partial file */
 };
 
 /* Where a command writes: --output, else results/<machine>/<UTC>-<command>.jsonl if the current
@@ -37,7 +38,7 @@ int32_t bm_record_create(const char *path,
 /* Appends one object as a line and flushes it to the file. */
 int32_t bm_record_write(struct bm_record *record, const json_t *object, struct bm_error *error);
 
-/* Makes what was written so far the partial file, where `replace` kept an old one. */
+/* Makes what was written so far the partial file, where `replace` kept an old one. Syncs it. */
 int32_t bm_record_commit(struct bm_record *record, struct bm_error *error);
 
 /* Syncs, closes and renames the partial file to its final name. */
@@ -53,7 +54,14 @@ void bm_record_abandon(struct bm_record *record);
 void bm_record_discard(struct bm_record *record);
 
 /* Reads FILE or, if it is not there, FILE.partial, into an array of objects, the caller's. A torn
- * last line is dropped (*torn = 1); any other damage is INVALID with file and line. */
+ * last line is dropped (*torn = 1); any other damage is INVALID with file and line, as
+ * bm_record_scan_next has it. */
 int32_t bm_record_read(const char *path, json_t **objects, uint32_t *torn, struct bm_error *error);
+
+/* The same for those who go on with it: FILE.partial first, if anything is in it. */
+int32_t bm_record_read_unfinished(const char *path,
+                                  json_t **objects,
+                                  uint32_t *torn,
+                                  struct bm_error *error);
 
 #endif

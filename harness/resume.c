@@ -1,6 +1,7 @@
 #include "resume.h"
 
 #include "error.h"
+#include "field.h"
 #include "option_table.h"
 
 #include <stdio.h>
@@ -9,9 +10,9 @@
 
 /* ---- Options as texts ---- */
 
-/* "settings": what single backends were given; those from the environment come back by --config
- * only. */
-static void add_settings(json_t *object, const struct bm_options *options) {
+/* What single backends were given. A record keeps it, and does not give it back: the user says it
+ * anew. */
+static json_t *make_settings(const struct bm_options *options) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < options->setting_count; i++) {
         const struct bm_backend_setting *setting = &options->setting[i];
@@ -20,7 +21,7 @@ static void add_settings(json_t *object, const struct bm_options *options) {
                                               "key", setting->key, "value", setting->value,
                                               "environment", (int)setting->is_environment));
     }
-    (void)json_object_set_new(object, "settings", list);
+    return list;
 }
 
 json_t *bm_resume_options(const struct bm_options *options) {
@@ -36,37 +37,18 @@ json_t *bm_resume_options(const struct bm_options *options) {
         }
         free(text);
     }
-    add_settings(object, options);
+    (void)json_object_set_new(object, "settings", make_settings(options));
     return object;
 }
 
 /* ---- Options as words ---- */
 
-/* Those that bm_resume_options writes. A record may come from somebody else: it says what was
- * measured, and not which files to load or to write. */
-static int is_ours(const char *name) {
-    const struct bm_option_spec *option = bm_option_find(BM_COMMAND_RUN | BM_COMMAND_TRAIN, name);
-    return option != NULL && option->is_recorded;
-}
-
-/* "--batch", "--batch=1,2" or a short form "-B", "-B1,2": has the user given this option? */
-static int is_given(const char *name, int argc, char **argv) {
-    const struct bm_option_spec *option = bm_option_find(BM_COMMAND_RUN | BM_COMMAND_TRAIN, name);
-    size_t length = strlen(name);
-    char letter = '\0';
-    if (option != NULL) {
-        letter = option->letter;
-    }
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0 && strncmp(argv[i] + 2, name, length) == 0 &&
-            (argv[i][2 + length] == '\0' || argv[i][2 + length] == '=')) {
-            return 1;
-        }
-        if (argv[i][0] == '-' && letter != '\0' && argv[i][1] == letter) {
-            return 1;
-        }
-    }
-    return 0;
+/* Those that bm_resume_options writes, if the user does not give them anew. A record may come from
+ * somebody else: it says what was measured, and not which files to load or to write. */
+static int
+is_taken(uint32_t command, const char *name, const struct bm_option_source *command_line) {
+    const struct bm_option_spec *option = bm_option_find(command, name);
+    return option != NULL && option->is_recorded && !command_line->given[option - bm_option_table];
 }
 
 static const json_t *run_of(const json_t *objects) {
@@ -107,23 +89,86 @@ int32_t bm_resume_check_data(const json_t *objects, json_t *data, struct bm_erro
     return BM_STATUS_OK;
 }
 
+static int has_setting(const json_t *settings, const json_t *wanted) {
+    size_t index;
+    const json_t *setting;
+    json_array_foreach(settings, index, setting) {
+        if (json_equal(setting, wanted)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* In any order; none is there twice. */
+static int same_settings(const json_t *a, const json_t *b) {
+    size_t index;
+    const json_t *setting;
+    int same = json_array_size(a) == json_array_size(b);
+    json_array_foreach(a, index, setting) {
+        same = same && has_setting(b, setting);
+    }
+    return same;
+}
+
+/* As the user gives them: as options, those of the environment in an ini file. */
+static void write_settings(const json_t *settings, char *text, size_t capacity) {
+    size_t used = 0;
+    size_t index;
+    const json_t *setting;
+    (void)snprintf(text, capacity, "none");
+    json_array_foreach(settings, index, setting) {
+        int is_environment = json_is_true(json_object_get(setting, "environment"));
+        if (used < capacity) {
+            used += (size_t)snprintf(
+                text + used, capacity - used, "%s%s%s%s%s%s%s", index > 0 ? " " : "",
+                is_environment ? "[backend " : "--option ", bm_field_text(setting, "backend"),
+                is_environment ? "] env." : ".", bm_field_text(setting, "key"),
+                is_environment ? " = " : "=", bm_field_text(setting, "value"));
+        }
+    }
+}
+
+int32_t bm_resume_check_settings(const json_t *objects,
+                                 const struct bm_options *options,
+                                 struct bm_error *error) {
+    const json_t *recorded = json_object_get(run_of(objects), "options");
+    const json_t *earlier = json_object_get(recorded, "settings");
+    json_t *present = make_settings(options);
+    int32_t status = BM_STATUS_OK;
+    if (earlier != NULL && !same_settings(present, earlier)) {
+        char expected[208];
+        char found[208];
+        write_settings(earlier, expected, sizeof expected);
+        write_settings(present, found, sizeof found);
+        status = bm_fail(error, BM_STATUS_INVALID,
+                         "--resume: expected the record's settings of backends, %s, found %s",
+                         expected, found);
+    }
+    json_decref(present);
+    return status;
+}
+
 const json_t *bm_resume_roofline(const json_t *objects) {
     return json_object_get(run_of(objects), "roofline");
 }
 
-char **bm_resume_arguments(const json_t *objects, int argc, char **argv, int *count) {
+char **
+bm_resume_arguments(const json_t *objects, uint32_t command, int argc, char **argv, int *count) {
+    struct bm_option_source command_line;
     json_t *options = json_object_get(run_of(objects), "options");
     char **words = calloc((size_t)argc + json_object_size(options) + 1, sizeof *words);
     const char *key;
     json_t *value;
     *count = 0;
+    bm_option_given(command, argc, argv, &command_line);
     if (words == NULL) {
         return NULL;
     }
     words[(*count)++] = strdup(argv[0]);
     json_object_foreach(options, key, value) {
         char *word = NULL;
-        if (json_is_string(value) && is_ours(key) && !is_given(key, argc, argv) &&
+        if (json_is_string(value) && is_taken(command, key, &command_line) &&
             asprintf(&word, "--%s=%s", key, json_string_value(value)) > 0) {
             words[(*count)++] = word;
         }

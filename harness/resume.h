@@ -14,9 +14,10 @@ json_t *bm_resume_options(const struct bm_options *options);
 /* The command that made the record: "run" or "train"; "run" where it does not say. */
 const char *bm_resume_command(const json_t *objects);
 
-/* argv with the options of the record `objects` in front of the user's own, those that the user
- * gives anew left out. *count words; free with bm_resume_free. NULL without memory. */
-char **bm_resume_arguments(const json_t *objects, int argc, char **argv, int *count);
+/* argv of a command with the options of the record `objects` in front of the user's own, those that
+ * the user gives anew left out. *count words; free with bm_resume_free. NULL without memory. */
+char **
+bm_resume_arguments(const json_t *objects, uint32_t command, int argc, char **argv, int *count);
 
 /* The `roofline` of the record's run, borrowed, or NULL. */
 const json_t *bm_resume_roofline(const json_t *objects);
@@ -24,6 +25,12 @@ const json_t *bm_resume_roofline(const json_t *objects);
 /* INVALID if the data of the record's run is not `data`, in a field that both have: what was
  * measured on other images does not go on. */
 int32_t bm_resume_check_data(const json_t *objects, json_t *data, struct bm_error *error);
+
+/* INVALID, with the words that give them, if the settings of backends are not those of the record's
+ * run: a record chooses what is measured, and the user how. */
+int32_t bm_resume_check_settings(const json_t *objects,
+                                 const struct bm_options *options,
+                                 struct bm_error *error);
 
 void bm_resume_free(char **arguments, int count);
 

@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* JSON has neither infinity nor NaN. */
 /* ---- The shared arrays ---- */
 
 static int32_t map_vectors(struct bm_served_landscape *landscape,

@@ -22,15 +22,17 @@ struct bm_served_landscape {
 };
 
 /*
- * Commands, `do` and what each adds to the reply; all need an open training (train_open):
+ * Commands, `do` and what each adds to the reply, a line each; all need an open
+ * training (train_open):
  *
- *   landscape_open      images (the first of the seed's order), slice, running: what `landscape_at`
- * looks at landscape_at        gradient (bool): at params -> loss (mean, null: not finite),
- * gradient; dropout off, by each slice's own statistics, or by `statistics` where running
- *   landscape_evaluate  split: at params and statistics -> loss (mean), accuracy
- *   landscape_renew     at params: statistics are renewed (bm_trainer_renew_statistics)
- *   landscape_write     params and statistics become the session's
- *   landscape_read      the session's become params and statistics
+ * - landscape_open: batch (of updates), images (the first of the seed's order), slice (of one
+ * call), running: what `landscape_at` looks at
+ * - landscape_at: gradient (bool): at params -> loss (mean, null: not finite), gradient; dropout
+ *   off, by each slice's own statistics, or by `statistics` where running
+ * - landscape_evaluate: split: at params and statistics -> loss (mean), accuracy
+ * - landscape_renew: at params: statistics are renewed (bm_trainer_renew_statistics)
+ * - landscape_write: params and statistics become the session's
+ * - landscape_read: the session's become params and statistics
  *
  * All but the last leave the session at params.
  */

@@ -265,6 +265,8 @@ done
 # shellcheck disable=SC2016 # quoted as the message has it
 a_run='a record of `batchmark run`'
 refused 'batchmark compare: absent.jsonl: cannot read it: No such file' absent.jsonl base.jsonl
+mkfifo pipe.jsonl # opened for reading, it would wait for its writer
+refused 'pipe.jsonl: expected a plain file' base.jsonl pipe.jsonl
 : >empty.jsonl
 refused "empty.jsonl:1: expected $a_run, found nothing" base.jsonl empty.jsonl
 printf '{"kind": "run"\n' >broken.jsonl

@@ -173,4 +173,11 @@ for _ in 1 2 3; do
     [ "$verdict" != REGRESSION ] || break
 done
 [ "$verdict" = REGRESSION ] || fail "SIGINT: expected REGRESSION, found $verdict three times"
+# A data set that is not there after one that was compared: that one is shown and kept.
+BATCHMARK_DATA=$work expect 2 cifar100 "$scalar" "$scalar" --dataset synthetic,cifar100
+grep -q IDENTICAL out || fail 'a data set that is not there: no table of the one before'
+grep -q 'not finished; what is done is in record.jsonl.partial' out || fail 'a data set that is not there: no word on what is kept'
+grep -q '"kind":"compare"' record.jsonl.partial || fail 'a data set that is not there: a cell is lost'
+BATCHMARK_DATA=$work expect 2 cifar100 "$scalar" "$scalar" --dataset cifar100
+[ ! -e record.jsonl.partial ] || fail 'a record without a cell is left'
 printf 'ok\n'

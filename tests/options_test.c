@@ -138,13 +138,36 @@ static void test_bad_names(void) {
 static void test_numbers(void) {
     struct bm_options options = good(ARGS("--lr", "1e-3", "--micro-batch", "128"));
     TEST_CHECK(options.lr == 1e-3 && options.micro_batch == 128);
-    const char *bad[] = {"0", "-1", "nan", "inf", "1e999", "0x10", "", "1e-3x", " 1"};
+    const char *bad[] = {"0", "0.0", "-1", "nan", "inf", "1e999", "0x10", "", "1e-3x", " 1"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char expected[128];
         (void)snprintf(expected, sizeof expected, "--lr: expected a number above 0, found \"%s\"",
                        bad[i]);
         refused(expected, ARGS("--lr", bad[i]));
     }
+}
+
+static void check_momentum(const char *text, double expected) {
+    struct bm_options options;
+    struct bm_error error = {.text = ""};
+    int32_t status = parse(BM_COMMAND_TRAIN, &options, &error, ARGS("--momentum", text));
+    TEST_CHECK_MSG((status == BM_STATUS_OK) == (expected >= 0), "%s: %s", text, error.text);
+    TEST_CHECK_MSG(status != BM_STATUS_OK || options.train.momentum == expected, "%s: %g", text,
+                   options.train.momentum);
+}
+
+/* Zero is one number in all its forms; -1: refused. */
+static void test_fractions(void) {
+    check_momentum("0", 0);
+    check_momentum("0.0", 0);
+    check_momentum(".0", 0);
+    check_momentum("0e5", 0);
+    check_momentum("0.5", 0.5);
+    check_momentum("1", -1);
+    check_momentum("-0.0", -1);
+    check_momentum("0.0x", -1);
+    check_momentum(".", -1);
+    check_momentum("", -1);
 }
 
 static void check_duration(const char *text, double expected) {
@@ -160,7 +183,7 @@ static void test_durations(void) {
     check_duration("1h", 3600);
     check_duration("200ms", 0.2);
     check_duration("1.5", 1.5);
-    const char *bad[] = {"", "0", "0s", "-5s", "5 s", "5x", "s", "inf", "nan", "1e400h"};
+    const char *bad[] = {"", "0", "0s", "0.0s", "-5s", "5 s", "5x", "s", "inf", "nan", "1e400h"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         double seconds = 0;
         struct bm_error error;
@@ -336,6 +359,8 @@ static void test_compare(void) {
     check_share("0.01", .01);
     check_share("0", 0);
     check_share("0%", 0);
+    check_share("0.0", 0);
+    check_share("0.0%", 0);
     check_share("100%", 1);
     for (uint32_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         TEST_CHECK_MSG(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--threshold", bad[i])) ==
@@ -348,15 +373,20 @@ static void test_compare(void) {
                           "github=b", "--series", "device_apply")) == BM_STATUS_OK);
     TEST_CHECK(options.compare.force && options.compare.no_identical);
     TEST_CHECK(options.export_to.count == 2);
-    TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--delay", "0%,2.5%,1000%")) ==
+    TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--delay", "0%,2.5%,1000%,0.0%")) ==
                BM_STATUS_OK);
-    TEST_CHECK(options.compare.delay.count == 3 && options.compare.delay.values[0] == 0 &&
-               options.compare.delay.values[1] == .025 && options.compare.delay.values[2] == 10);
+    TEST_CHECK(options.compare.delay.count == 4 && options.compare.delay.values[0] == 0 &&
+               options.compare.delay.values[1] == .025 && options.compare.delay.values[2] == 10 &&
+               options.compare.delay.values[3] == 0);
     TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--delay", "1001%")) ==
                BM_STATUS_INVALID);
     TEST_CHECK(parse(BM_COMMAND_COMPARE, &options, &error, ARGS("--delay", "1%,")) ==
                BM_STATUS_INVALID);
     TEST_CHECK(parse(BM_COMMAND_TRAIN, &options, &error, ARGS("--target", "0%")) ==
+               BM_STATUS_INVALID);
+    TEST_CHECK(parse(BM_COMMAND_TRAIN, &options, &error, ARGS("--target", "0.0%")) ==
+               BM_STATUS_INVALID);
+    TEST_CHECK(parse(BM_COMMAND_LANDSCAPE, &options, &error, ARGS("--epsilon", "0.0")) ==
                BM_STATUS_INVALID);
     /* `run` has no such formats. */
     TEST_CHECK(parse(BM_COMMAND_RUN, &options, &error, ARGS("--export", "junit=a.xml")) ==
@@ -393,6 +423,7 @@ int main(void) {
     test_names();
     test_bad_names();
     test_numbers();
+    test_fractions();
     test_durations();
     test_syntax();
     test_bad_syntax();

@@ -72,8 +72,58 @@ static void test_damage(void) {
     put("kindless.jsonl", "{\"a\":1}\n");
     TEST_CHECK(bm_record_read(path_of("kindless.jsonl"), &objects, &torn, &error) ==
                BM_STATUS_INVALID);
+    TEST_CONTAINS(error.text, "expected a JSON object with a kind, found something else");
     TEST_CHECK(bm_record_read(path_of("none.jsonl"), &objects, &torn, &error) == BM_STATUS_INVALID);
-    TEST_CONTAINS(error.text, "none.jsonl");
+    TEST_CONTAINS(error.text, "none.jsonl: cannot read it: No such file");
+}
+
+/* None of these is read to its end, which a pipe has not. */
+static void test_no_record(void) {
+    struct bm_error error = {0};
+    json_t *objects = NULL;
+    uint32_t torn = 0;
+    TEST_CHECK(mkfifo(path_of("pipe.jsonl"), 0600) == 0);
+    TEST_CHECK(bm_record_read(path_of("pipe.jsonl"), &objects, &torn, &error) == BM_STATUS_INVALID);
+    TEST_CONTAINS(error.text, "pipe.jsonl: expected a plain file");
+    TEST_CHECK(mkdir(path_of("folder.jsonl"), 0700) == 0);
+    TEST_CHECK(bm_record_read(path_of("folder.jsonl"), &objects, &torn, &error) ==
+               BM_STATUS_INVALID);
+    TEST_CONTAINS(error.text, "folder.jsonl: expected a plain file");
+    put("long.jsonl", "{\"kind\":\"run\"}\n");
+    TEST_CHECK(truncate(path_of("long.jsonl"), 17 << 20) == 0);
+    TEST_CHECK(bm_record_read(path_of("long.jsonl"), &objects, &torn, &error) == BM_STATUS_INVALID);
+    TEST_CONTAINS(error.text, "long.jsonl:2: expected at most 16777216 bytes in a line");
+    TEST_CHECK(objects == NULL && !torn);
+}
+
+/* The number in the only cell of what is read for those who go on, or for others. */
+static void check_number(int is_resumed, int expected) {
+    struct bm_error error = {0};
+    json_t *objects = NULL;
+    uint32_t torn = 0;
+    const char *path = path_of("twice.jsonl");
+    int32_t status = is_resumed ? bm_record_read_unfinished(path, &objects, &torn, &error)
+                                : bm_record_read(path, &objects, &torn, &error);
+    TEST_CHECK_MSG(status == BM_STATUS_OK, "%s", error.text);
+    TEST_CHECK(json_array_size(objects) == (expected == 0 ? 0 : 1));
+    const json_t *number = json_object_get(json_array_get(objects, 0), "number");
+    TEST_CHECK(json_integer_value(number) == expected);
+    json_decref(objects);
+}
+
+/* A finished record, measured once more and interrupted: its readers see the finished one, and who
+ * goes on with it the other. */
+static void test_measured_again(void) {
+    put("twice.jsonl.partial", "");
+    check_number(1, 0);
+    put("twice.jsonl", "{\"kind\":\"cell\",\"number\":1}\n");
+    check_number(1, 1);
+    put("twice.jsonl.partial", "{\"kind\":\"cell\",\"number\":2}\n");
+    check_number(0, 1);
+    check_number(1, 2);
+    TEST_CHECK(unlink(path_of("twice.jsonl")) == 0);
+    check_number(0, 2);
+    check_number(1, 2);
 }
 
 static void test_interrupted_is_kept(void) {
@@ -95,6 +145,18 @@ static void test_interrupted_is_kept(void) {
     TEST_CHECK(json_array_size(objects) == 1);
     json_decref(objects);
     TEST_CHECK(bm_record_finish(&record, &error) == BM_STATUS_OK);
+}
+
+/* A record that took no other's place is committed too. */
+static void test_commit_of_a_new_one(void) {
+    struct bm_record record;
+    struct bm_error error = {0};
+    TEST_CHECK(bm_record_create(path_of("new.jsonl"), 0, &record, &error) == BM_STATUS_OK);
+    write_number(&record, 1);
+    TEST_CHECK_MSG(bm_record_commit(&record, &error) == BM_STATUS_OK, "%s", error.text);
+    write_number(&record, 2);
+    TEST_CHECK(bm_record_finish(&record, &error) == BM_STATUS_OK);
+    TEST_CHECK(exists("new.jsonl") && !exists("new.jsonl.partial"));
 }
 
 static void test_two_writers(void) {
@@ -145,7 +207,10 @@ int main(void) {
     test_write_and_read();
     test_torn_line();
     test_damage();
+    test_no_record();
+    test_measured_again();
     test_interrupted_is_kept();
+    test_commit_of_a_new_one();
     test_two_writers();
     test_full_disk();
     test_default_path();

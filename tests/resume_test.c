@@ -23,7 +23,7 @@ static void words_of(const char *record, const char *given, char *joined, size_t
     int count = 0;
     (void)snprintf(option, sizeof option, "%s", given);
     json_t *objects = parse(record);
-    char **words = bm_resume_arguments(objects, 2, argv, &count);
+    char **words = bm_resume_arguments(objects, BM_COMMAND_RUN, 2, argv, &count);
     TEST_CHECK(words != NULL && count >= 2);
     TEST_CHECK_STR(words[0], "run");
     TEST_CHECK_STR(words[count - 1], given);
@@ -51,6 +51,17 @@ static void test_words(void) {
                 "--lr=0.5 ");
     check_words("[{\"kind\": \"run\", \"options\": {\"data-parallel\": \"2\"}}]", "-B7",
                 "--data-parallel=2 ");
+}
+
+/* Whatever the command line takes for an option is given anew, and the value of another is not. */
+static void test_forms(void) {
+    static const char record[] =
+        "[{\"kind\": \"run\", \"options\": {\"batch\": \"1,2\", \"data-parallel\": \"2\"}}]";
+    check_words(record, "--batc=7", "--data-parallel=2 ");
+    check_words(record, "--data-p=3", "--batch=1,2 ");
+    check_words(record, "-vB7", "--data-parallel=2 ");
+    check_words(record, "-vo-B7", "--batch=1,2 --data-parallel=2 ");
+    check_words(record, "--output=--batch", "--batch=1,2 --data-parallel=2 ");
 }
 
 /* A value of each kind that is no default. */
@@ -101,7 +112,7 @@ static void test_round_trip(uint32_t command) {
 
     json_t *objects = json_pack("[{s:s, s:o}]", "kind", "run", "options", found);
     int count = 0;
-    char **words = bm_resume_arguments(objects, 1, argv, &count);
+    char **words = bm_resume_arguments(objects, command, 1, argv, &count);
     TEST_CHECK(words != NULL);
     if (command == BM_COMMAND_RUN || command == BM_COMMAND_TRAIN) { /* the two that go on */
         status = bm_options_parse(command, count, words, options, NULL, 0, &word_count, &error);
@@ -135,6 +146,47 @@ static void test_all_recorded(void) {
             TEST_CHECK_MSG(option->is_recorded != is_other, "--%s", option->name);
         }
     }
+}
+
+static void check_settings(const char *record, const char *given, const char *refusal) {
+    char program[] = "run";
+    char option[64];
+    char *argv[] = {program, option, NULL};
+    uint32_t word_count = 0;
+    struct bm_error error = {.text = ""};
+    struct bm_options *options = malloc(sizeof *options);
+    TEST_CHECK(options != NULL);
+    (void)snprintf(option, sizeof option, "%s", given);
+    TEST_CHECK(bm_options_parse(BM_COMMAND_RUN, 2, argv, options, NULL, 0, &word_count, &error) ==
+               BM_STATUS_OK);
+    json_t *objects = parse(record);
+    int32_t status = bm_resume_check_settings(objects, options, &error);
+    TEST_CHECK_MSG((status == BM_STATUS_OK) == (refusal == NULL), "%s", error.text);
+    TEST_CHECK_STR(error.text, refusal == NULL ? "" : refusal);
+    json_decref(objects);
+    free(options);
+}
+
+#define SETTINGS(...) "[{\"kind\": \"run\", \"options\": {\"settings\": [" __VA_ARGS__ "]}}]"
+#define SETTING(backend, key, value, environment)                                                  \
+    "{\"backend\": \"" backend "\", \"key\": \"" key "\", \"value\": \"" value                     \
+    "\", \"environment\": " environment "}"
+#define REFUSAL "--resume: expected the record's settings of backends, "
+
+/* How something was measured comes from the user, and is the same. */
+static void test_settings(void) {
+    check_settings("[{\"kind\": \"run\", \"options\": {}}]", "--option=a.x=1", NULL);
+    check_settings(SETTINGS(""), "--verbose", NULL);
+    check_settings(SETTINGS(SETTING("a", "x", "1", "false")), "--option=a.x=1", NULL);
+    check_settings(SETTINGS(SETTING("a", "x", "1", "false")), "--verbose",
+                   REFUSAL "--option a.x=1, found none");
+    check_settings(SETTINGS(SETTING("a", "x", "1", "false")), "--option=a.x=2",
+                   REFUSAL "--option a.x=1, found --option a.x=2");
+    check_settings(SETTINGS(""), "--option=a.x=1", REFUSAL "none, found --option a.x=1");
+    check_settings(SETTINGS(SETTING("a", "x", "1", "false") ", " SETTING("b", "Y", "2", "true")),
+                   "--option=a.x=1",
+                   REFUSAL "--option a.x=1 [backend b] env.Y = 2, found --option a.x=1");
+    check_settings(SETTINGS("7"), "--verbose", REFUSAL "--option .=, found none");
 }
 
 /* What nobody gave stays unsaid, where there is no number for it. */
@@ -234,6 +286,8 @@ static void test_find(void) {
 
 int main(void) {
     test_words();
+    test_forms();
+    test_settings();
     test_absurd();
     test_finished();
     test_find();

@@ -148,6 +148,18 @@ code=0
 grep -q 'nosuch' e.txt || fail "the unknown backend option is not named"
 grep -q '"backend":"null".*"status":"ok"' e.jsonl || fail "null was not measured beside it"
 
+# --resume goes on with the options of backends that the record was measured with, and leaves it to the user to give them.
+cp e.jsonl e.before
+differ='--resume: expected the record'\''s settings of backends,'
+expect 2 "$differ --option scalar.nosuch=1, found none" "$program" "${small[@]}" --resume e.jsonl
+expect 2 "$differ --option scalar.nosuch=1, found --option scalar.nosuch=2" \
+    "$program" "${small[@]}" --option scalar.nosuch=2 --resume e.jsonl
+expect 2 "$differ none, found --option scalar.nosuch=1" "$program" "${small[@]}" --option scalar.nosuch=1 --resume a.jsonl
+cmp -s e.before e.jsonl || fail "a refusal to go on changed the record"
+code=0
+"$program" "${small[@]}" --option scalar.nosuch=1 --resume e.jsonl >e.txt 2>err || code=$?
+[ "$code" = 5 ] || { cat err >&2; fail "--resume with the record's option of a backend: expected exit code 5, found $code"; }
+
 # A write that fails: exit code 8.
 expect 8 'cannot write' "$program" "${small[@]}" --batch 7 --backend null --export csv=/dev/full -o f.jsonl
 code=0
@@ -184,4 +196,35 @@ expect 2 'data, seed 3, found 4' "$program" run --config other.ini --backend "nu
 python3 "$support/check_record.py" i.jsonl
 [ ! -e i.jsonl.partial ] || fail "the resumed run left a partial file"
 [ "$(grep -c '"kind":"cell"' i.jsonl)" = 8 ] || fail "the resumed table has not 8 cells"
+
+# A finished record that was measured once more and interrupted: the partial file is what goes on. Each has all cells, marked.
+mark() { sed "s/\"device_name\":\"/&$1 /" a.jsonl; }
+marked() { grep '"kind":"cell"' "$1" | grep -c "\"device_name\":\"$2 " || true; } # none is an answer
+mark old >l.jsonl
+mark new | grep -v '"kind":"end"' >l.jsonl.partial
+"$program" "${small[@]}" --resume l.jsonl >l.txt 2>err || { cat err >&2; fail "--resume beside a finished record"; }
+[ "$(marked l.jsonl old) $(marked l.jsonl new)" = '0 8' ] || fail "--resume went on with the finished record, not the partial one"
+[ ! -e l.jsonl.partial ] || fail "--resume beside a finished record left the partial file"
+# Nothing is lost where it then stops.
+mark old >l.jsonl
+mark new | grep -v '"kind":"end"' | sed 's/"sha256":"./"sha256":"?/' >l.jsonl.partial
+expect 2 'is not the plugin' "$program" "${small[@]}" --resume l.jsonl
+[ "$(marked l.jsonl old) $(marked l.jsonl.partial new)" = '8 8' ] || fail "cells of an interrupted run were lost"
+# The partial file of another record is not replaced, and elsewhere there is place.
+cp l.jsonl.partial m.jsonl.partial
+expect 2 'm.jsonl.partial: an interrupted run left it; --resume m.jsonl' "$program" "${small[@]}" --resume a.jsonl -o m.jsonl
+cmp -s l.jsonl.partial m.jsonl.partial || fail "--resume into another record replaced what was interrupted there"
+"$program" "${small[@]}" --resume a.jsonl -o p.jsonl >p.txt 2>err || { cat err >&2; fail "--resume into another record"; }
+[ "$(grep -c '"kind":"cell"' p.jsonl)" = 8 ] || fail "--resume into another record lost cells"
+
+# A data set that is not there after one that was measured: that one is shown, exported and kept, and goes on.
+expect 2 'cifar100' env BATCHMARK_DATA="$work" "$program" "${small[@]}" --batch 7 --dataset synthetic,cifar100 -o later.jsonl \
+    --export csv=later.csv
+grep -q 'one update, batch' out || fail "a data set that is not there: no table of the one before"
+[ "$(tail -n 1 out)" = 'not finished; what is done is in later.jsonl.partial, and --resume later.jsonl goes on' ] ||
+    { cat out >&2; fail "a data set that is not there: no word on how to go on"; }
+[ "$(grep -c '"kind":"cell"' later.jsonl.partial)" = 2 ] || fail "a data set that is not there: cells are lost"
+[ "$(wc -l <later.csv)" = 3 ] || fail "a data set that is not there: no export of the one before"
+"$program" "${small[@]}" --dataset synthetic --resume later.jsonl >later.txt 2>err || { cat err >&2; fail "--resume without it"; }
+[ "$(grep -c '"kind":"cell"' later.jsonl)" = 2 ] || fail "--resume without it: not the cells of the one before"
 printf 'ok\n'

@@ -24,9 +24,6 @@ typedef int (*nlopt_optimize)(struct nlopt_opt_s *opt, double *x, double *value)
 #define NLOPT_FORCED_STOP (-5)
 #define NLOPT_OUT_OF_MEMORY (-3)
 
-/* Pairs of differences that the method keeps, as many as L-BFGS-B does by default. */
-#define PAIRS 10u
-
 /* Points whose directions from the line's beginning agree to this are on one line. */
 #define SAME_LINE (1 - 1e-10)
 
@@ -196,7 +193,7 @@ static int32_t open_climb(struct climb *climb, struct bm_error *error) {
     if (nlopt->set_function(nlopt->opt, ask, climb) < 0 ||
         nlopt->set_lower(nlopt->opt, climb->lower) < 0 ||
         nlopt->set_upper(nlopt->opt, climb->function->bound) < 0 ||
-        nlopt->set_pairs(nlopt->opt, PAIRS) < 0) {
+        nlopt->set_pairs(nlopt->opt, BM_ASCENT_PAIRS) < 0) {
         return bm_fail(error, BM_STATUS_INTERNAL,
                        "NLopt: expected LD_LBFGS with bounds, found an error");
     }

@@ -50,9 +50,9 @@ struct bm_lanczos_setup {
     void *context;
 };
 
-/* On failure `lanczos` holds what is known of the cycles before, without vectors, if there were any
- * (values > 0), and is given back all the same. UNSUPPORTED without ARPACK or with fewer than 3
- * parameters. */
+/* On failure `lanczos` holds what is known of the cycles before, if there were any (values > 0),
+ * with vectors only where the failure came after them, and is given back all the same. UNSUPPORTED
+ * without ARPACK or LAPACK, or with fewer than 3 parameters. */
 int32_t bm_lanczos_run(struct bm_curvature *curvature,
                        const struct bm_lanczos_setup *setup,
                        struct bm_lanczos *lanczos,
