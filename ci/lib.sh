@@ -31,7 +31,9 @@ configure() {
     rm -f "$folder.log"
 }
 
-# build FOLDER [TARGET]: everything, on all processors that this process may use.
+# build FOLDER [TARGET...]: those, or everything, on all processors that this process may use.
 build() {
-    cmake --build "$1" --parallel "$(nproc)" ${2:+--target "$2"}
+    local folder=$1
+    shift
+    cmake --build "$folder" --parallel "$(nproc)" ${1:+--target "$@"}
 }

@@ -72,7 +72,7 @@ def run(faults):
     file = os.path.join(work, "run.jsonl")
     names = ["scalar", "null"] + ["bad_" + fault for fault in faults]
     words = [program, "run", "--preset", "quick", "--config", os.path.join(work, "small.ini"), "--dataset", "synthetic",
-             "--hang-time", "3s", "--time-limit", "60s", "-o", file, "--backend", ",".join(names), "--plugin", scalar]
+             "--hang-time", "3s", "--time-limit", "10m", "-o", file, "--backend", ",".join(names), "--plugin", scalar]
     for fault in faults:
         words += ["--plugin", os.path.join(bad_folder, f"bm_bad_{fault}.so")]
     child = subprocess.Popen(words, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

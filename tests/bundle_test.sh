@@ -39,7 +39,7 @@ ln -s "$top/batchmark" link
 [ "$("${clean[@]}" ./link --version)" = "$("$BM_TEST_PROGRAM" --version)" ] || fail "it does not start through a link"
 for program in "$top/batchmark" "$top/bin/batchmark"; do
     "${clean[@]}" "$program" run --preset quick --backend scalar,null --batch 1 --cell-time 20ms --epoch-time 1ms \
-        --roofline none "${images[@]}" -o run.jsonl >run.txt 2>err.txt || fail "run: $(cat err.txt)"
+        --time-limit 20m --hang-time 5m --roofline none "${images[@]}" -o run.jsonl >run.txt 2>err.txt || fail "run: $(cat err.txt)"
     "${clean[@]}" "$program" report run.jsonl -o page.html >page.txt 2>err.txt || fail "report: $(cat err.txt)"
     rm page.html
     [ "$(grep -c '"status":"ok"' run.jsonl)" -eq 2 ] || fail "run: $(cat run.txt)"

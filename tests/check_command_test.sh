@@ -87,12 +87,19 @@ PYTHON
 # Ctrl-C: what has been found so far is shown, nothing stays behind.
 "$BM_TEST_PROGRAM" check "$bad/bm_bad_hang.so" --filter '[cn]*' --hang-time 60s >"$work/out" 2>&1 &
 child=$!
-for ((i = 0; i < 100; i++)); do
-    pgrep -P $child >/dev/null && grep -q "bad_hang:0" "$work/out" && break
+for _ in $(seq 1200); do
+    mapfile -t workers < <(pgrep -P $child)
+    if [ ${#workers[@]} -gt 0 ] && grep -q "bad_hang:0" "$work/out"; then
+        break
+    fi
     sleep 0.1
 done
+[ ${#workers[@]} -gt 0 ] || fail "interrupted: no worker before the signal: $(cat "$work/out")"
 kill -INT $child
 code=0
 wait $child || code=$?
 [ $code -eq 130 ] || fail "interrupted: expected exit code 130, found $code: $(cat "$work/out")"
+for worker in "${workers[@]}"; do
+    ! kill -0 "$worker" 2>/dev/null || fail "interrupted: the worker $worker stays behind"
+done
 grep -q "of the cases that ran" "$work/out" || fail "interrupted: no verdict on what ran: $(cat "$work/out")"

@@ -246,7 +246,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "worker") == 0) {
         bm_serve_main(argc - 1, argv + 1);
     }
-    (void)alarm(280);
+    (void)alarm(880);
     bm_interrupt_catch();
     test_values();
     test_skewed_values();

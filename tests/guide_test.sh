@@ -15,10 +15,9 @@ mkdir "$work/home" "$work/here"
 
 # What the blocks are to the shell that runs them all. It stands in the new backend's folder.
 cat >"$work/script" <<'SCRIPT'
-checks=0
-# The whole suite once, then, where only the way there is another, a part of it.
+# Of the template as it is, which passes the whole suite in new_test, a part.
 batchmark() {
-    if [ "$1" = check ] && [[ $* != *--filter* && $* != *--list* ]] && ((checks++ > 0)); then
+    if [ "$1" = check ] && [[ $* != *--filter* && $* != *--list* ]]; then
         command batchmark "$@" --filter '@(file|calls|memory).*'
     else
         command batchmark "$@"

@@ -15,16 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT_S 2.0
+/* Far more than an answer takes, and the patience with those that give none. */
+#define LIMIT_S 60.0
+#define HANG_LIMIT_S 2.0
 
 static char plugin_path[4096];
 static struct bm_opened_file plugin_file;
-
-static double now_s(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void start(struct bm_worker *worker, const char *how, uint32_t in_process) {
     struct bm_worker_variable variable = {"HOSTILE", how};
@@ -62,16 +58,14 @@ struct fault {
 static void test_fault(const struct fault *fault) {
     struct bm_worker worker;
     struct bm_verdict verdict;
-    double before_s = now_s();
     start(&worker, fault->how, 0);
-    json_t *reply = load(&worker, LIMIT_S, &verdict);
-    double passed_s = now_s() - before_s;
+    json_t *reply =
+        load(&worker, fault->kind == BM_VERDICT_TIMEOUT ? HANG_LIMIT_S : LIMIT_S, &verdict);
     TEST_CHECK_MSG(verdict.kind == fault->kind && strstr(verdict.reason, fault->reason) != NULL,
                    "%s: expected %s, \"%s\", found %s, \"%s\"", fault->how,
                    bm_verdict_status(fault->kind), fault->reason, bm_verdict_status(verdict.kind),
                    verdict.reason);
     TEST_CHECK(reply == NULL && !bm_worker_running(&worker));
-    TEST_CHECK_MSG(passed_s < LIMIT_S + 2, "%s: %.1f s", fault->how, passed_s);
     for (const char *c = verdict.reason; *c != '\0'; c++) {
         TEST_CHECK_MSG(!iscntrl((unsigned char)*c), "%s: \"%s\"", fault->how, verdict.reason);
     }
