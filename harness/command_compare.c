@@ -228,13 +228,15 @@ int bm_command_compare(int argc, char **argv) {
     if (options == NULL) {
         return usage("no memory");
     }
-    if (bm_options_parse(BM_COMMAND_COMPARE, argc, argv, options, words, WORD_MAX, &word_count,
-                         &error) != BM_STATUS_OK) {
+    int32_t status = bm_options_parse(BM_COMMAND_COMPARE, argc, argv, options, words, WORD_MAX,
+                                      &word_count, &error);
+    if (status == BM_STATUS_OK && !options->help) {
+        status = check_places(options, words, word_count, &error);
+    }
+    if (status != BM_STATUS_OK) {
         code = usage(error.text);
     } else if (options->help) {
         print_help();
-    } else if (check_places(options, words, word_count, &error) != BM_STATUS_OK) {
-        code = usage(error.text);
     } else if (options->compare.self_test) {
         code = word_count < WORD_MAX
                    ? bm_self_test(options, word_count > 0 ? words[0] : NULL, argc, argv)
