@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -24,7 +23,6 @@ static const unsigned char magic[8] = {0x89, 'B', 'M', 'C', 'K', 'P', 'T', '\n'}
 #define HEADER_OFFSET 16u
 #define CRC_BYTES 4u
 #define CHUNK_FLOATS 16384u
-#define OPEN_ATTEMPTS 16
 
 /* A file on its way in or out. */
 struct stream {
@@ -359,39 +357,13 @@ static int32_t put_all(struct stream *stream,
     return status == BM_STATUS_OK ? put_word(stream, stream->crc, error) : status;
 }
 
-/* Opens and locks the partial file. *mine is 0 where another process has finished and renamed it
- * between open and lock: then it is that process's checkpoint, and not to be touched. */
-static int32_t
-try_partial(struct stream *stream, const char *partial, int *mine, struct bm_error *error) {
-    int32_t status = BM_STATUS_OK;
-    *mine = 0;
-    stream->fd = open(partial, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-    if (stream->fd < 0) {
-        return cannot_write(partial, error);
-    }
-    if (flock(stream->fd, LOCK_EX | LOCK_NB) != 0) {
-        status = errno == EWOULDBLOCK ? bm_fail(error, BM_STATUS_INVALID,
-                                                "%s: another process is writing it", partial)
-                                      : cannot_write(partial, error);
-    } else if (bm_part_file_has_name(stream->fd, partial)) {
-        *mine = 1;
-        status = ftruncate(stream->fd, 0) == 0 ? BM_STATUS_OK : cannot_write(partial, error);
-    }
-    if (status != BM_STATUS_OK || !*mine) {
+static int32_t open_partial(struct stream *stream, const char *partial, struct bm_error *error) {
+    int32_t status = bm_part_file_open(partial, &stream->fd, error);
+    if (status == BM_STATUS_OK && ftruncate(stream->fd, 0) != 0) {
+        status = cannot_write(partial, error);
         (void)close(stream->fd);
     }
     return status;
-}
-
-static int32_t open_partial(struct stream *stream, const char *partial, struct bm_error *error) {
-    int mine = 0;
-    int32_t status = BM_STATUS_OK;
-    for (int i = 0; i < OPEN_ATTEMPTS && !mine && status == BM_STATUS_OK; i++) {
-        status = try_partial(stream, partial, &mine, error);
-    }
-    return status != BM_STATUS_OK || mine
-               ? status
-               : bm_fail(error, BM_STATUS_INVALID, "%s: other processes are writing it", partial);
 }
 
 /* A file system that knows no sync of folders answers EINVAL. */

@@ -2,6 +2,7 @@
 
 #include "error.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,7 +11,7 @@
 /* Each finds that another process has just finished its own. */
 #define ATTEMPTS 16
 
-int bm_part_file_has_name(int fd, const char *name) {
+static int has_name(int fd, const char *name) {
     struct stat opened;
     struct stat named;
     return fstat(fd, &opened) == 0 && stat(name, &named) == 0 && opened.st_dev == named.st_dev &&
@@ -22,18 +23,19 @@ int bm_part_file_has_name(int fd, const char *name) {
 static int32_t try_open(const char *part, int *fd, int *mine, struct bm_error *error) {
     struct stat info;
     int32_t status = BM_STATUS_OK;
-    *fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+    *fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (*fd < 0) {
-        return bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: expected a file to write", part);
+        return bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", part);
     }
     if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         status = bm_fail(error, BM_STATUS_INVALID,
                          "%s: expected a regular file, found another kind", part);
     } else if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-        status = bm_fail_errno(error, BM_STATUS_INVALID,
-                               "%s: expected no other process at work on it", part);
+        status = errno == EWOULDBLOCK
+                     ? bm_fail(error, BM_STATUS_INVALID, "%s: another process is writing it", part)
+                     : bm_fail_errno(error, BM_STATUS_INTERNAL, "%s: cannot write it", part);
     } else {
-        *mine = bm_part_file_has_name(*fd, part);
+        *mine = has_name(*fd, part);
     }
     if (status != BM_STATUS_OK || !*mine) {
         (void)close(*fd);
@@ -50,5 +52,5 @@ int32_t bm_part_file_open(const char *part, int *fd, struct bm_error *error) {
     }
     return status != BM_STATUS_OK || mine
                ? status
-               : bm_fail(error, BM_STATUS_INVALID, "%s: other processes are at work on it", part);
+               : bm_fail(error, BM_STATUS_INVALID, "%s: other processes are writing it", part);
 }

@@ -10,7 +10,4 @@
  * be opened; *fd is then -1. */
 int32_t bm_part_file_open(const char *part, int *fd, struct bm_error *error);
 
-/* Whether the open file still has that name: who had it locked before may have renamed it. */
-int bm_part_file_has_name(int fd, const char *name);
-
 #endif

@@ -206,7 +206,7 @@ one_error_line
 anew
 mkdir -p "$folder"
 (flock -s 9; fetch 2 whole) 9>"$folder/$images.part" || exit 1
-has err 'expected no other process at work on it'
+has err 'another process is writing it'
 anew
 mkdir -p "$folder"
 printf 'mine' >"$folder/${images%.gz}"
