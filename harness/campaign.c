@@ -5,6 +5,7 @@
 #include "environment.h"
 #include "error.h"
 #include "interrupt.h"
+#include "now.h"
 #include "output.h"
 #include "place.h"
 #include "printable.h"
@@ -18,7 +19,7 @@
 #include <sys/stat.h>
 
 double bm_campaign_left_s(const struct bm_campaign *campaign) {
-    return campaign->deadline_s - bm_schedule_now_s();
+    return campaign->deadline_s - bm_now_s();
 }
 
 void bm_campaign_write(struct bm_campaign *campaign, json_t *object) {
@@ -146,11 +147,10 @@ static void close_record(struct bm_campaign *campaign, int is_whole) {
         bm_record_abandon(&campaign->record);
         return;
     }
-    json_t *end = json_pack("{s:s, s:i, s:i, s:f, s:i, s:s}", "kind", "end", "schema",
-                            BM_RECORD_SCHEMA, "cells", (int)json_array_size(campaign->objects) - 1,
-                            "seconds", bm_schedule_now_s() - campaign->started_s, "exit",
-                            bm_outcome_exit_code(&campaign->outcome), "left_out",
-                            campaign->selection.left_out);
+    json_t *end = json_pack(
+        "{s:s, s:i, s:i, s:f, s:i, s:s}", "kind", "end", "schema", BM_RECORD_SCHEMA, "cells",
+        (int)json_array_size(campaign->objects) - 1, "seconds", bm_now_s() - campaign->started_s,
+        "exit", bm_outcome_exit_code(&campaign->outcome), "left_out", campaign->selection.left_out);
     bm_campaign_write(campaign, end);
     if (!campaign->outcome.write_failed &&
         bm_record_finish(&campaign->record, &error) != BM_STATUS_OK) {
@@ -346,7 +346,7 @@ static int32_t open_record(struct bm_campaign *campaign, int argc, char **argv) 
 void bm_campaign_begin(struct bm_campaign *campaign) {
     struct bm_options *options = campaign->options;
     set_defaults(options);
-    campaign->started_s = bm_schedule_now_s();
+    campaign->started_s = bm_now_s();
     campaign->deadline_s = campaign->started_s + options->time_limit_s;
     bm_case_reference_init(&campaign->reference, campaign->started_s, options->time_limit_s);
     campaign->reference.progress = show_reference;

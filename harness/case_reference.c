@@ -4,7 +4,7 @@
 #include "error.h"
 #include "expected.h"
 #include "interrupt.h"
-#include "schedule.h"
+#include "now.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +79,7 @@ static double estimate_s(const struct pace *pace, double images) {
 static int32_t stop(void *context, uint32_t index) {
     struct pace *pace = context;
     struct bm_case_reference *reference = pace->reference;
-    double now_s = bm_schedule_now_s();
+    double now_s = bm_now_s();
     if (reference->progress != NULL) {
         reference->progress(reference->context, pace->batches[index]);
     }

@@ -1,13 +1,13 @@
 #include "check.h"
 
 #include "error.h"
+#include "now.h"
 #include "random.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Large enough that a parameter's change is far above its rounding; the timed rate would hide a
  * wrong update in the last bits. */
@@ -36,12 +36,6 @@ struct check {
     double *state_bound[BM_STATE_SLOT_MAX];
     uint32_t *order; /* [3 batch]: other images, the check's, other images */
 };
-
-static double monotonic_ns(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return 1e9 * (double)now.tv_sec + (double)now.tv_nsec;
-}
 
 /* ---- Comparing ---- */
 
@@ -291,12 +285,12 @@ static int32_t check_apply(struct check *check) {
 }
 
 static int32_t waited_update(struct check *check, double *loss) {
-    double before_ns = monotonic_ns();
+    double before_ns = (double)bm_now_ns();
     int32_t status = bm_bench_update(check->bench, check->error);
     if (status == BM_STATUS_OK) {
         status = bm_bench_wait(check->bench, loss, check->error);
     }
-    check->result->update_ns = monotonic_ns() - before_ns;
+    check->result->update_ns = (double)bm_now_ns() - before_ns;
     return status;
 }
 

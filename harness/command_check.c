@@ -6,10 +6,10 @@
 #include "error.h"
 #include "interrupt.h"
 #include "loader.h"
+#include "now.h"
 #include "progress.h"
 #include "properties.h"
 #include "record.h"
-#include "schedule.h"
 #include "selection.h"
 
 #include <fnmatch.h>
@@ -174,7 +174,7 @@ static json_t *end_json(const struct check *check, int code) {
         whole ? "" : " in part", tally->passed,
         tally->passed + tally->failed + tally->broken + tally->unsupported, tally->unsupported,
         tally->failed + tally->broken, tally->held, tally->properties,
-        bm_schedule_now_s() - check->started_s);
+        bm_now_s() - check->started_s);
     return json_pack("{s:s, s:i, s:o, s:i, s:i, s:i, s:i, s:i, s:i}", "kind", "end", "schema",
                      BM_RECORD_SCHEMA, "verdict", verdict, "passed", (int)tally->passed, "failed",
                      (int)(tally->failed + tally->broken), "unsupported", (int)tally->unsupported,
@@ -276,7 +276,7 @@ static int check_plugin(struct bm_options *options, const char *word) {
     check->options = options;
     check->word = word;
     check->objects = json_array();
-    check->started_s = bm_schedule_now_s();
+    check->started_s = bm_now_s();
     bm_progress_init(&check->progress);
     for (uint32_t i = 0; i < bm_conform_case_count; i++) {
         check->case_count += takes(check, &bm_conform_cases[i]) != 0;

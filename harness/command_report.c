@@ -4,22 +4,24 @@
 #include "error.h"
 #include "interrupt.h"
 #include "place.h"
+#include "printable.h"
 #include "report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What a record holds may be part of the text: no control character of it reaches a terminal. */
-static void put_plain(const char *text) {
-    for (; *text != '\0'; text++) {
-        (void)fputc((unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text, stderr);
-    }
+/* What a record holds, or the name of a file, may be part of the text. */
+static void put_printable(const char *text) {
+    struct bm_error shown;
+    (void)snprintf(shown.text, sizeof shown.text, "%s", text);
+    bm_printable(shown.text, "");
+    (void)fputs(shown.text, stderr);
 }
 
 static int complain(const char *text, int code) {
     (void)fputs("batchmark report: ", stderr);
-    put_plain(text);
+    put_printable(text);
     (void)fputc('\n', stderr);
     return code;
 }
@@ -149,7 +151,7 @@ static void tell_left_out(const struct bm_report *report) {
     (void)fputs("batchmark report: left out, no records of this program:", stderr);
     json_array_foreach(report->left_out, i, name) {
         (void)fputs(i == 0 ? " " : ", ", stderr);
-        put_plain(json_string_value(name));
+        put_printable(json_string_value(name));
     }
     (void)fputc('\n', stderr);
 }

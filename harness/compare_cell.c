@@ -2,7 +2,7 @@
 
 #include "choices.h"
 #include "error.h"
-#include "schedule.h"
+#include "now.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -121,7 +121,7 @@ int bm_compare_judge_pair(const struct bm_compare_pair *pair, struct bm_comparis
 /* ---- Sets ---- */
 
 static double left_s(const struct measurement *of) {
-    return of->begun_s + of->request->time_s - bm_schedule_now_s();
+    return of->begun_s + of->request->time_s - bm_now_s();
 }
 
 /* A stage begins with checks. */
@@ -315,9 +315,9 @@ int bm_compare_measure_cell(const struct bm_compare_request *request,
     of->request = request;
     of->cell = cell;
     of->rule.threshold = request->threshold;
-    of->begun_s = bm_schedule_now_s();
+    of->begun_s = bm_now_s();
     int is_judged = measure(of);
-    cell->seconds = bm_schedule_now_s() - of->begun_s;
+    cell->seconds = bm_now_s() - of->begun_s;
     free(of);
     return is_judged;
 }

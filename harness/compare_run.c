@@ -5,9 +5,9 @@
 #include "compare_instructions.h"
 #include "error.h"
 #include "interrupt.h"
+#include "now.h"
 #include "output.h"
 #include "run_object.h"
-#include "schedule.h"
 #include "stored_record.h"
 
 #include <string.h>
@@ -352,10 +352,10 @@ void bm_compare_run_end(struct bm_compare_run *run, int code) {
         bm_record_abandon(&campaign->record);
         return;
     }
-    bm_campaign_write(campaign, json_pack("{s:s, s:i, s:i, s:f, s:i}", "kind", "end", "schema",
-                                          BM_RECORD_SCHEMA, "cells",
-                                          (int)run->comparison.cell_count, "seconds",
-                                          bm_schedule_now_s() - campaign->started_s, "exit", code));
+    bm_campaign_write(campaign,
+                      json_pack("{s:s, s:i, s:i, s:f, s:i}", "kind", "end", "schema",
+                                BM_RECORD_SCHEMA, "cells", (int)run->comparison.cell_count,
+                                "seconds", bm_now_s() - campaign->started_s, "exit", code));
     if (!campaign->outcome.write_failed &&
         bm_record_finish(&campaign->record, &error) != BM_STATUS_OK) {
         campaign->outcome.write_failed = 1;

@@ -2,6 +2,7 @@
 
 #include "choices.h"
 #include "error.h"
+#include "now.h"
 #include "random.h"
 #include "row_worker.h"
 #include "schedule.h"
@@ -310,11 +311,11 @@ static int is_enough(const struct set *set, uint32_t rounds, double passed_s) {
 /* The first round fetches code and data, and does not count. */
 static int32_t run_rounds(struct set *set, double begun_s) {
     double thrown_away[BM_ARM_COUNT];
-    double first_s = bm_schedule_now_s();
+    double first_s = bm_now_s();
     int32_t good = run_round(set, 0, thrown_away);
     uint32_t round = 0;
     for (; round < BM_SET_ROUNDS_MAX && good; round++) {
-        double now_s = bm_schedule_now_s();
+        double now_s = bm_now_s();
         set->round_s = (now_s - first_s) / (round + 1);
         if (is_enough(set, round, now_s - begun_s)) {
             break;
@@ -351,19 +352,19 @@ static void stop_arms(const struct set *set) {
 
 static void measure(struct set *set) {
     struct bm_set_result *result = set->result;
-    double begun_s = bm_schedule_now_s();
+    double begun_s = bm_now_s();
     double checked_ns = 0;
     open_arms(set);
-    double opened_s = bm_schedule_now_s();
+    double opened_s = bm_now_s();
     if (are_good(set)) {
         make_alike(set);
     }
-    double alike_s = bm_schedule_now_s();
+    double alike_s = bm_now_s();
     if (set->request->checks) {
         check_arms(set, &checked_ns);
-        result->checks_s = bm_schedule_now_s() - alike_s;
+        result->checks_s = bm_now_s() - alike_s;
     }
-    begun_s += bm_schedule_now_s() - opened_s;
+    begun_s += bm_now_s() - opened_s;
     if (!are_good(set) || !open_turns(set, checked_ns) || !run_rounds(set, begun_s)) {
         return;
     }
@@ -371,16 +372,16 @@ static void measure(struct set *set) {
                   &result->aa);
     result->update_ns[BM_SIDE_BASE] = median_ns(set, BM_SIDE_BASE);
     result->update_ns[BM_SIDE_HEAD] = median_ns(set, BM_SIDE_HEAD);
-    double ended_s = bm_schedule_now_s();
+    double ended_s = bm_now_s();
     if (set->request->checks) {
         check_after(set);
-        result->checks_s += bm_schedule_now_s() - ended_s;
+        result->checks_s += bm_now_s() - ended_s;
     }
 }
 
 void bm_set_measure(const struct bm_set_request *request, struct bm_set_result *result) {
     struct set set = {.request = request, .result = result};
-    double begun_s = bm_schedule_now_s();
+    double begun_s = bm_now_s();
     memset(result, 0, sizeof *result);
     measure(&set);
     stop_arms(&set);
@@ -388,5 +389,5 @@ void bm_set_measure(const struct bm_set_request *request, struct bm_set_result *
                    set.describe[BM_ARM_BASE]);
     (void)snprintf(result->describe[BM_SIDE_HEAD], sizeof result->describe[0], "%s",
                    set.describe[BM_ARM_HEAD]);
-    result->seconds = bm_schedule_now_s() - begun_s;
+    result->seconds = bm_now_s() - begun_s;
 }

@@ -1,8 +1,8 @@
 #include "conform_worker.h"
 
+#include "now.h"
 #include "place.h"
 #include "record.h"
-#include "schedule.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -101,19 +101,19 @@ json_t *bm_conform_ask(const struct bm_conform_subject *subject,
     struct bm_verdict verdict;
     json_t *reply = NULL;
     json_t *object = NULL;
-    double started_s = bm_schedule_now_s();
+    double started_s = bm_now_s();
     ask(subject, which, &reply, &verdict);
     if (verdict.kind != BM_VERDICT_INTERRUPTED) {
         const char *text = json_string_value(json_object_get(reply, "text"));
         int property = (which->flags & BM_CONFORM_PROPERTY) != 0;
-        object = json_pack(
-            "{s:s, s:i, s:i, s:s, s:b, s:b, s:s, s:s, s:i, s:s, s:s, s:f, s:o}", "kind", "case",
-            "schema", BM_RECORD_SCHEMA, "number", (int)which->number, "name", which->name,
-            "property", property, "counts", !property || subject->options->strict, "holds",
-            which->holds, "backend", subject->file->name, "device", (int)subject->device_index,
-            "status", status_of(reply, &verdict), "reason",
-            verdict.kind == BM_VERDICT_OK && text != NULL ? text : verdict.reason, "seconds",
-            bm_schedule_now_s() - started_s, "repro", repro_json(subject, which));
+        object = json_pack("{s:s, s:i, s:i, s:s, s:b, s:b, s:s, s:s, s:i, s:s, s:s, s:f, s:o}",
+                           "kind", "case", "schema", BM_RECORD_SCHEMA, "number", (int)which->number,
+                           "name", which->name, "property", property, "counts",
+                           !property || subject->options->strict, "holds", which->holds, "backend",
+                           subject->file->name, "device", (int)subject->device_index, "status",
+                           status_of(reply, &verdict), "reason",
+                           verdict.kind == BM_VERDICT_OK && text != NULL ? text : verdict.reason,
+                           "seconds", bm_now_s() - started_s, "repro", repro_json(subject, which));
     }
     json_decref(reply);
     return object;

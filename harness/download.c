@@ -3,9 +3,9 @@
 #include "error.h"
 #include "interrupt.h"
 #include "library.h"
+#include "now.h"
 #include "part_file.h"
 #include "progress.h"
-#include "schedule.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -97,7 +97,7 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *own) {
         done += written > 0 ? (size_t)written : 0;
     }
     transfer->bytes += total;
-    transfer->heard_s = bm_schedule_now_s();
+    transfer->heard_s = bm_now_s();
     return total;
 }
 
@@ -111,7 +111,7 @@ static int watch(void *own, curl_off_t total, curl_off_t now, curl_off_t to_send
     double left_s = total > now && each_s > 0 ? (double)(total - now) / (double)each_s : 0;
     bm_progress_show(&transfer->progress, left_s, "%s: %.1f MB", transfer->download->name,
                      (double)transfer->bytes / 1e6);
-    transfer->is_silent = bm_schedule_now_s() - transfer->heard_s > transfer->download->silence_s;
+    transfer->is_silent = bm_now_s() - transfer->heard_s > transfer->download->silence_s;
     return bm_interrupt_signal() != 0 || transfer->is_silent;
 }
 
@@ -208,7 +208,7 @@ static uint32_t run_transfer(const struct bm_download *download,
                                 .fd = fd,
                                 .bytes = *bytes,
                                 .easy = curl->init(),
-                                .heard_s = bm_schedule_now_s()};
+                                .heard_s = bm_now_s()};
     uint64_t before = *bytes;
     uint32_t next = GIVE_UP;
     if (transfer.easy == NULL) {

@@ -2,12 +2,12 @@
 
 #include "error.h"
 #include "gbench.h"
+#include "now.h"
 #include "random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <zlib.h>
 
 const char *const bm_series_names[BM_SERIES_COUNT + 1] = {
@@ -26,12 +26,6 @@ uint32_t bm_series_is_device(enum bm_series series) {
 /* Applies alone, all with the same gradient. */
 static int32_t is_apply(enum bm_series series) {
     return series == BM_SERIES_APPLY || series == BM_SERIES_DEVICE_APPLY;
-}
-
-static uint64_t monotonic_ns(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* ---- One step of each series ---- */
@@ -85,19 +79,19 @@ static int32_t updates_step(void *context, struct bm_error *error) {
 /* Updates without a record until the device runs at the clock of work. */
 static int32_t wake(struct block *block, struct bm_error *error) {
     struct bm_bench *bench = block->bench;
-    uint64_t begun_ns = monotonic_ns();
+    uint64_t begun_ns = bm_now_ns();
     int32_t status = BM_STATUS_OK;
     if (!bench->on_gpu || begun_ns < bench->busy_until_ns + DROWSY_NS) {
         return BM_STATUS_OK;
     }
-    while (status == BM_STATUS_OK && monotonic_ns() < begun_ns + WAKE_NS) {
+    while (status == BM_STATUS_OK && bm_now_ns() < begun_ns + WAKE_NS) {
         status = update_step(block, error);
     }
     return status;
 }
 
 static void note_busy(struct bm_bench *bench) {
-    bench->busy_until_ns = monotonic_ns();
+    bench->busy_until_ns = bm_now_ns();
 }
 
 static int32_t start(struct block *block, struct bm_error *error) {
@@ -275,11 +269,11 @@ int32_t bm_measure_calibrate(struct bm_bench *bench,
     struct block block = {bench, &shape};
     int32_t status = prepare(&block, error);
     for (uint64_t count = 1; status == BM_STATUS_OK; count *= 2) {
-        uint64_t before = monotonic_ns();
+        uint64_t before = bm_now_ns();
         for (uint64_t i = 0; i < count && status == BM_STATUS_OK; i++) {
             status = update_step(&block, error);
         }
-        double passed_ns = (double)(monotonic_ns() - before);
+        double passed_ns = (double)(bm_now_ns() - before);
         *update_ns = passed_ns / (double)count;
         if (passed_ns >= enough_ns) {
             break;
@@ -305,7 +299,7 @@ int32_t bm_measure_epoch(struct bm_bench *bench,
     struct block block = {bench, &shape};
     int32_t status = wake(&block, error);
     status = status == BM_STATUS_OK ? bm_bench_reset(bench, error) : status;
-    uint64_t before = monotonic_ns();
+    uint64_t before = bm_now_ns();
     bm_random_permutation(bench->problem.seed, epoch, order, (uint32_t)count);
     if (status == BM_STATUS_OK) {
         status = bm_bench_set_order(bench, order, count, error);
@@ -316,7 +310,7 @@ int32_t bm_measure_epoch(struct bm_bench *bench,
     if (status == BM_STATUS_OK) {
         status = bm_bench_wait(bench, NULL, error);
     }
-    *seconds = 1e-9 * (double)(monotonic_ns() - before);
+    *seconds = 1e-9 * (double)(bm_now_ns() - before);
     note_busy(bench);
     if (status == BM_STATUS_OK) {
         bm_random_permutation(bench->problem.seed, 0, order, (uint32_t)count);
@@ -329,8 +323,8 @@ int32_t bm_measure_epoch(struct bm_bench *bench,
 double bm_measure_clock_ns(void) {
     uint64_t smallest = UINT64_MAX;
     for (int i = 0; i < 200; i++) {
-        uint64_t before = monotonic_ns();
-        uint64_t passed = monotonic_ns() - before;
+        uint64_t before = bm_now_ns();
+        uint64_t passed = bm_now_ns() - before;
         smallest = passed > 0 && passed < smallest ? passed : smallest;
     }
     return (double)smallest;

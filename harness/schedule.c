@@ -2,13 +2,13 @@
 
 #include "error.h"
 #include "interrupt.h"
+#include "now.h"
 #include "random.h"
 #include "row_worker.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BLOCK_NS 50e6        /* of one block */
 #define DEVICE_BLOCK_NS 10e6 /* of one by the device's clock */
@@ -26,14 +26,8 @@
 /* A session above this share of the free memory is not held three times. */
 #define MEMORY_SHARE 0.1
 
-double bm_schedule_now_s(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static double now_s(const struct bm_schedule *schedule) {
-    return schedule->now_s == NULL ? bm_schedule_now_s() : schedule->now_s();
+    return schedule->now_s == NULL ? bm_now_s() : schedule->now_s();
 }
 
 /* A corrupted worker may answer anything. */

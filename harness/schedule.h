@@ -14,7 +14,7 @@ struct bm_schedule {
     double epoch_time_s;
     double hang_time_s;
     uint64_t seed;
-    double (*now_s)(void); /* the clock; NULL: bm_schedule_now_s */
+    double (*now_s)(void); /* the clock; NULL: bm_now_s */
     /* Called before each turn; `what` says what is being done. May be NULL. */
     void (*progress)(void *context, const struct bm_cell *cell, const char *what);
     void *context;
@@ -34,7 +34,5 @@ void bm_schedule_measure(const struct bm_schedule *schedule, struct bm_cell *cel
 
 /* Stops a row's workers. */
 void bm_schedule_stop(struct bm_row *row);
-
-double bm_schedule_now_s(void);
 
 #endif

@@ -1,18 +1,12 @@
 #include "trainer.h"
 
 #include "error.h"
+#include "now.h"
 #include "random.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now_s(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static uint64_t images_of(const struct bm_trainer *trainer) {
     return trainer->bench->dataset->split[BM_SPLIT_TRAIN].count;
@@ -107,9 +101,9 @@ int32_t bm_trainer_run(struct bm_trainer *trainer,
     struct bm_bench *bench = trainer->bench;
     memset(stretch, 0, sizeof *stretch);
     note_before(trainer);
-    double begin_s = now_s();
+    double begin_s = bm_now_s();
     int32_t status = walk(trainer, updates, stretch, error);
-    stretch->seconds = now_s() - begin_s;
+    stretch->seconds = bm_now_s() - begin_s;
     trainer->seconds += stretch->seconds;
     if (status == BM_STATUS_OK && bench->first >= images_of(trainer)) {
         bench->first = 0;

@@ -3,9 +3,9 @@
 #include "error.h"
 #include "field.h"
 #include "interrupt.h"
+#include "now.h"
 #include "record.h"
 #include "row_worker.h"
-#include "schedule.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -556,7 +556,7 @@ static void cut(struct bm_training *training, const char *why) {
 }
 
 static const char *limit_reached(const struct bm_training *training, double begun_s) {
-    double now_s = bm_schedule_now_s();
+    double now_s = bm_now_s();
     if (now_s > training->deadline_s) {
         return "the time limit of the command (--time-limit)";
     }
@@ -588,11 +588,11 @@ static int32_t step(struct bm_training *training, double begun_s) {
 }
 
 static void walk(struct bm_training *training) {
-    double begun_s = bm_schedule_now_s();
+    double begun_s = bm_now_s();
     double saved_s = begun_s;
     int32_t goes_on = !is_done(training);
     while (goes_on && step(training, begun_s)) {
-        double now_s = bm_schedule_now_s();
+        double now_s = bm_now_s();
         int interrupted = bm_interrupt_signal() != 0;
         if (interrupted || now_s - saved_s > CHECKPOINT_S) {
             goes_on = save(training, training->checkpoint);

@@ -1,10 +1,10 @@
 #include "turn.h"
 
 #include "error.h"
+#include "now.h"
 #include "stats.h"
 
 #include <math.h>
-#include <time.h>
 
 #define TURN_NS 2.5e6
 #define QUARTILE_LEAST 5u /* times: fewer have no quartile worth the name */
@@ -41,12 +41,6 @@ double bm_turn_value(double *times_ns, uint32_t count) {
     return sum / count;
 }
 
-static double now_ns(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return 1e9 * (double)now.tv_sec + (double)now.tv_nsec;
-}
-
 static int32_t update(struct bm_bench *bench, struct bm_error *error) {
     int32_t status = bm_bench_update(bench, error);
     return status ? status : bm_bench_wait(bench, NULL, error);
@@ -62,9 +56,9 @@ int32_t bm_turn_run(struct bm_bench *bench,
         status = update(bench, error);
     }
     for (uint32_t i = 0; i < shape->updates && status == BM_STATUS_OK; i++) {
-        double before_ns = now_ns();
+        double before_ns = (double)bm_now_ns();
         status = update(bench, error);
-        times_ns[i] = now_ns() - before_ns;
+        times_ns[i] = (double)bm_now_ns() - before_ns;
         /* Two readings of a coarse clock may be one. */
         times_ns[i] = times_ns[i] > 0 ? times_ns[i] : 1;
     }

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "interrupt.h"
+#include "now.h"
 #include "resident.h"
 #include "serve.h"
 
@@ -389,12 +390,6 @@ int32_t bm_worker_start(const struct bm_worker_spec *spec,
 
 /* ---- Asking ---- */
 
-static double monotonic_s(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Keeps the last bytes of standard error, for the verdict on a crash. */
 static void keep_tail(struct bm_worker *worker, const char *bytes, size_t count) {
     size_t room = sizeof worker->stderr_tail - 1;
@@ -565,9 +560,9 @@ static int is_out_of_grace(struct bm_worker *worker) {
         return 0;
     }
     if (worker->interrupted_s == 0) {
-        worker->interrupted_s = monotonic_s();
+        worker->interrupted_s = bm_now_s();
     }
-    return monotonic_s() - worker->interrupted_s >= worker->grace_s;
+    return bm_now_s() - worker->interrupted_s >= worker->grace_s;
 }
 
 /* One turn of waiting: 1 when the verdict is known. */
@@ -597,7 +592,7 @@ static int wait_once(struct bm_worker *worker,
         bm_worker_stop(worker);
         return 1;
     }
-    double left_s = deadline_s - monotonic_s();
+    double left_s = deadline_s - bm_now_s();
     if (is_out_of_grace(worker)) {
         set_verdict(verdict, BM_VERDICT_INTERRUPTED, "interrupted");
         bm_worker_stop(worker);
@@ -683,7 +678,7 @@ void bm_worker_ask(struct bm_worker *worker,
                     command == NULL ? "expected a path in UTF-8, found another" : error.text);
     } else {
         /* Any other failure means that the worker is gone; the wait finds out how. */
-        double deadline_s = monotonic_s() + limit_s;
+        double deadline_s = bm_now_s() + limit_s;
         while (!wait_once(worker, deadline_s, limit_s, reply, verdict)) {
         }
     }

@@ -6,8 +6,8 @@
 #include "line.h"
 
 #include "division.h"
+#include "now.h"
 #include "random.h"
-#include "schedule.h"
 #include "serve.h"
 
 #include "test.h"
@@ -54,7 +54,7 @@ static void set_up(const char *layers) {
     campaign.options = &options;
     campaign.error = &error;
     campaign.model = model;
-    campaign.deadline_s = bm_schedule_now_s() + 1000;
+    campaign.deadline_s = bm_now_s() + 1000;
     campaign.of.model = &campaign.model;
     campaign.of.dataset = &campaign.dataset;
     campaign.of.precision = BM_PRECISION_FLOAT32;
@@ -305,7 +305,7 @@ static void check_plain_network(void) {
     TEST_CHECK(bm_probe_renew(&probe, params, &error) == BM_STATUS_OK);
     /* No time is left. */
     double loss = 0;
-    campaign.deadline_s = bm_schedule_now_s() - 1;
+    campaign.deadline_s = bm_now_s() - 1;
     TEST_CHECK(bm_objective_at(&probe.objective, params, &loss, NULL, &error) == BM_STATUS_TIMEOUT);
     json_t *object = bm_probe_object(&probe, "line", "line");
     bm_probe_fail(&probe, object, BM_STATUS_TIMEOUT, &error);

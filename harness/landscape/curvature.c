@@ -26,6 +26,14 @@ double bm_curvature_norm(const double *a, uint64_t count) {
     return sqrt(bm_curvature_dot(a, a, count));
 }
 
+double bm_curvature_norm_float(const float *a, uint64_t count) {
+    double sum = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        sum += (double)a[i] * (double)a[i];
+    }
+    return sqrt(sum);
+}
+
 void bm_curvature_random(uint64_t seed, uint32_t index, double *v, uint64_t count) {
     const double size = 1 / sqrt((double)count);
     struct bm_random random;
@@ -245,12 +253,8 @@ int32_t bm_curvature_form(struct bm_curvature *curvature,
 }
 
 double bm_curvature_largest(const struct bm_curvature *curvature) {
-    double sum = 0;
-    for (uint64_t i = 0; i < curvature->count; i++) {
-        const double value = (double)curvature->params[i];
-        sum += value * value;
-    }
-    return sum > 1 ? sqrt(sum) / 4 : 1.0 / 4;
+    const double norm = bm_curvature_norm_float(curvature->params, curvature->count);
+    return norm > 1 ? norm / 4 : 1.0 / 4;
 }
 
 /* ---- The step ---- */

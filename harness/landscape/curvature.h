@@ -100,6 +100,7 @@ double bm_curvature_largest(const struct bm_curvature *curvature);
 /* Sums in double. */
 double bm_curvature_dot(const double *a, const double *b, uint64_t count);
 double bm_curvature_norm(const double *a, uint64_t count);
+double bm_curvature_norm_float(const float *a, uint64_t count);
 
 /* v = +-1 / sqrt(count), signs by the seed and `index`. */
 void bm_curvature_random(uint64_t seed, uint32_t index, double *v, uint64_t count);

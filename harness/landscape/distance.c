@@ -1,4 +1,5 @@
 /* How far points are from their start, and from each other, also layer by layer. */
+#include "curvature.h"
 #include "error.h"
 #include "line.h"
 
@@ -11,14 +12,6 @@ static double distance(const float *a, const float *b, uint64_t first, uint64_t 
     for (uint64_t i = first; i < first + count; i++) {
         double difference = (double)a[i] - (double)b[i];
         sum += difference * difference;
-    }
-    return sqrt(sum);
-}
-
-static double norm(const float *values, uint64_t count) {
-    double sum = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        sum += (double)values[i] * (double)values[i];
     }
     return sqrt(sum);
 }
@@ -51,8 +44,8 @@ static void write_distance(struct bm_landscape *landscape,
     json_t *object = bm_landscape_object("line", "distance");
     bm_landscape_describe(point, object);
     json_t *fields = json_pack("{s:s, s:f, s:o, s:o}", "from", name, "norm", length, "relative",
-                               bm_field_finite(length / norm(from, count)), "by_layer",
-                               by_layer(model, point->state.params, from));
+                               bm_field_finite(length / bm_curvature_norm_float(from, count)),
+                               "by_layer", by_layer(model, point->state.params, from));
     (void)json_object_update(object, fields);
     json_decref(fields);
     bm_landscape_write(landscape, object);

@@ -7,6 +7,7 @@
  */
 #include "escape_saddle.h"
 
+#include "curvature.h"
 #include "error.h"
 #include "reduced.h"
 #include "trainer.h"
@@ -54,14 +55,6 @@ int32_t bm_saddle_begin(struct bm_probe *probe,
 
 /* ---- The narrow network, to rest ---- */
 
-static double norm_of(const float *values, uint64_t count) {
-    double sum = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        sum += (double)values[i] * (double)values[i];
-    }
-    return sqrt(sum);
-}
-
 /* Trains `updates` more with the full batch, which is an epoch each. */
 static int32_t train_full(struct bm_probe *probe, uint64_t updates, struct bm_error *error) {
     int32_t status = BM_STATUS_OK;
@@ -81,7 +74,7 @@ static int32_t look(struct bm_saddle *saddle,
     status = status ? status
                     : bm_objective_at(&probe->objective, saddle->narrow_params,
                                       &saddle->narrow_loss, gradient, error);
-    *norm = norm_of(gradient, probe->param_count);
+    *norm = bm_curvature_norm_float(gradient, probe->param_count);
     return status;
 }
 

@@ -1,5 +1,6 @@
 #include "filter_line.h"
 
+#include "curvature.h"
 #include "error.h"
 #include "normal.h"
 
@@ -9,20 +10,12 @@
 
 /* ---- The direction ---- */
 
-static double norm_of(const float *values, uint64_t count) {
-    double sum = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        sum += (double)values[i] * (double)values[i];
-    }
-    return sqrt(sum);
-}
-
 static void draw_row(struct bm_normal *normal, const float *row, uint64_t count, float *direction) {
     for (uint64_t i = 0; i < count; i++) {
         direction[i] = (float)bm_normal_next(normal);
     }
-    const double drawn = norm_of(direction, count);
-    const double scale = drawn > 0 ? norm_of(row, count) / drawn : 0;
+    const double drawn = bm_curvature_norm_float(direction, count);
+    const double scale = drawn > 0 ? bm_curvature_norm_float(row, count) / drawn : 0;
     for (uint64_t i = 0; i < count; i++) {
         direction[i] = (float)((double)direction[i] * scale);
     }

@@ -218,16 +218,12 @@ static double noise_of(const struct bm_curvature_choice *choice) {
 }
 
 static void judge(struct hessian *hessian) {
-    double sum = 0;
-    for (uint64_t i = 0; i < hessian->probe.param_count; i++) {
-        sum += (double)hessian->params[i] * (double)hessian->params[i];
-    }
     hessian->critical = (struct bm_critical){
         .loss = hessian->loss,
         .gradient_norm = hessian->gradient_norm,
         .gradient_noise = noise_of(&hessian->choice),
         .curvature = hessian->curvature,
-        .params_norm = sqrt(sum),
+        .params_norm = bm_curvature_norm_float(hessian->params, hessian->probe.param_count),
         .largest = hessian->lanczos.largest[0],
         .smallest = hessian->lanczos.smallest[0],
     };

@@ -42,12 +42,8 @@ static void insert(struct bm_walk *walk, double t, double loss) {
 /* So far that the eigenvalue alone would change the loss by all of it, but not beyond half the
  * length of the parameters. */
 static double reach(const struct bm_walk *walk, const float *params, uint64_t count) {
-    double sum = 0;
-    double most;
-    for (uint64_t i = 0; i < count; i++) {
-        sum += (double)params[i] * (double)params[i];
-    }
-    most = sum > 1 ? sqrt(sum) / 2 : 1.0 / 2;
+    const double norm = bm_curvature_norm_float(params, count);
+    const double most = norm > 1 ? norm / 2 : 1.0 / 2;
     return fmin(most, sqrt(2 * fabs(walk->loss / walk->eigenvalue)));
 }
 

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "interrupt.h"
+#include "now.h"
 #include "row_worker.h"
 #include "schedule.h"
 
@@ -114,7 +115,7 @@ static int32_t
 at(void *context, const float *params, double *loss, float *gradient, struct bm_error *error) {
     struct bm_probe *probe = context;
     json_t *reply = NULL;
-    double begun_s = bm_schedule_now_s();
+    double begun_s = bm_now_s();
     give_params(probe, params);
     json_t *command =
         json_pack("{s:s, s:b}", "do", "landscape_at", "gradient", (int)(gradient != NULL));
@@ -122,7 +123,7 @@ at(void *context, const float *params, double *loss, float *gradient, struct bm_
     if (status != BM_STATUS_OK) {
         return status;
     }
-    probe->at_s = bm_schedule_now_s() - begun_s;
+    probe->at_s = bm_now_s() - begun_s;
     *loss = number_of(reply, "loss");
     json_decref(reply);
     if (gradient != NULL) {
