@@ -5,12 +5,6 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#else
-#define UNDER_SANITIZER 0
-#endif
-
 static const char *const phase_names[BM_PHASE_COUNT] = {
     [BM_PHASE_START] = "start",
     [BM_PHASE_LOAD] = "load",
@@ -42,7 +36,7 @@ const char *bm_phase_name(uint32_t phase) {
     return phase < BM_PHASE_COUNT ? phase_names[phase] : "an unknown phase";
 }
 
-#if !UNDER_SANITIZER
+#ifndef BM_SANITIZED
 
 #define STACK_REACH                                                                                \
     65536 /* a frame below the end of the stack lies at most this far from the stack pointer */

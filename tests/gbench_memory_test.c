@@ -5,7 +5,7 @@
 
 #include <batchmark/plugin.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BM_SANITIZED
 
 int main(void) {
     TEST_SKIP("sanitizers bring their own allocator");

@@ -273,7 +273,7 @@ static void test_refused_problems(void) {
     problem.batch_max = UINT64_MAX / 64;
     REFUSED(plugin->supports(0, &problem, &bytes, &test->error), BM_STATUS_UNSUPPORTED,
             "batch_max");
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which abort instead */
+#ifndef BM_SANITIZED /* with which it aborts instead */
     problem.batch_max = UINT64_C(1) << 46;
     REFUSED(plugin->create(0, &problem, &session, &test->error), BM_STATUS_NO_MEMORY, "no memory");
 #endif

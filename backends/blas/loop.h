@@ -6,14 +6,7 @@
 #ifndef BM_BLAS_LOOP_H
 #define BM_BLAS_LOOP_H
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define BM_BLAS_SANITIZED 1
-#endif
-#endif
-
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__) &&             \
-    !defined(__SANITIZE_THREAD__) && !defined(BM_BLAS_SANITIZED)
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(BM_SANITIZED)
 #define BM_BLAS_LOOP __attribute__((target_clones("avx512f", "avx2", "default")))
 #define BM_BLAS_LOOP_ISA "best of baseline, avx2, avx512f"
 #else

@@ -25,7 +25,7 @@
 
 #if !defined(__x86_64__)
 #define CANNOT_STEP "this processor is no x86-64"
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#elif defined(BM_SANITIZED)
 #define CANNOT_STEP "this program is built with a sanitizer"
 #elif defined(__AVX__)
 #define CANNOT_STEP "this program itself is compiled for a processor with AVX"

@@ -47,7 +47,7 @@ int64_t bm_conform_descriptor_count(void) {
 }
 
 uint64_t bm_conform_allocated_bytes(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BM_SANITIZED
     return 0;
 #else
     const struct mallinfo2 info = mallinfo2();

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Sanitizers bring their own allocator: nothing is counted there. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BM_SANITIZED
 #define BM_TEST_COUNTS_ALLOCATIONS 0
 #else
 #define BM_TEST_COUNTS_ALLOCATIONS 1
