@@ -26,6 +26,13 @@ void bm_outcome_count_training(struct bm_outcome *outcome, const json_t *trainin
     bm_outcome_count(outcome, training);
 }
 
+void bm_outcome_count_failure(struct bm_outcome *outcome, const json_t *object) {
+    const char *status = json_string_value(json_object_get(object, "status"));
+    if (status != NULL && strcmp(status, "ok") != 0) {
+        bm_outcome_count(outcome, object);
+    }
+}
+
 int bm_outcome_exit_code(const struct bm_outcome *outcome) {
     int signal = bm_interrupt_signal();
     if (signal != 0) {

@@ -21,6 +21,10 @@ void bm_outcome_count(struct bm_outcome *outcome, const json_t *cell);
 /* Counts a training: one that a limit cut, that diverged or made no progress, was measured too. */
 void bm_outcome_count_training(struct bm_outcome *outcome, const json_t *training);
 
+/* Counts what is measured around trainings, where it failed: what was found is no training. NULL
+ * and an object without a status, as old records have them, count nothing. */
+void bm_outcome_count_failure(struct bm_outcome *outcome, const json_t *object);
+
 /* 128 + the signal that came; otherwise, of what happened, the first of: a write failed, plugin
  * refused, worker crashed, wrong result, nothing measured or a cell lost,
  * inconclusive; or OK. */

@@ -51,14 +51,6 @@ static uint64_t at_most(uint64_t value, uint64_t limit) {
     return value < limit ? value : limit;
 }
 
-/* What failed is counted; what was found is no training. */
-static void count_noise(struct bm_campaign *campaign, const json_t *noise) {
-    const char *status = json_string_value(json_object_get(noise, "status"));
-    if (status != NULL && strcmp(status, "ok") != 0) {
-        bm_outcome_count(&campaign->outcome, noise);
-    }
-}
-
 /* The object, as far as it is known before. */
 static json_t *begin_noise(const struct bm_training *training, const char *at) {
     json_t *object =
@@ -95,7 +87,7 @@ conclude_noise(struct bm_campaign *campaign, const struct bm_verdict *verdict, j
         (void)json_object_set_new(object, "status", json_string(bm_verdict_status(verdict->kind)));
         (void)json_object_set_new(object, "reason", bm_field_string(verdict->reason));
     }
-    count_noise(campaign, object);
+    bm_outcome_count_failure(&campaign->outcome, object);
     bm_campaign_write(campaign, object);
 }
 
@@ -114,7 +106,7 @@ void bm_train_noise(struct bm_train *train,
     json_t *object = begin_noise(&training, at);
     const json_t *known = bm_train_known(campaign->objects, object);
     if (known != NULL || (at_end && !train->was_made)) {
-        count_noise(campaign, known);
+        bm_outcome_count_failure(&campaign->outcome, known);
         json_decref(object);
         return;
     }
@@ -134,17 +126,21 @@ static void time_with(struct bm_train *train,
                       const struct bm_train_setting *setting,
                       const struct bm_case *of) {
     struct bm_campaign *campaign = train->campaign;
-    struct bm_cell *cell = calloc(1, sizeof *cell);
     json_t *identity = json_pack(
         "{s:s, s:s, s:i, s:s, s:I, s:s, s:s, s:I, s:i, s:s}", "kind", "cell", "backend",
         setting->row->file->name, "device", (int)setting->row->device_index, "layers", of->layers,
         "micro_batch", (json_int_t)of->micro_batch, "dataset", of->dataset->name, "optimizer",
         bm_optimizer_names[of->optimizer], "batch", (json_int_t)setting->batch, "threads",
         (int)of->threads, "precision", of->precision);
-    int32_t is_known = bm_train_known(campaign->objects, identity) != NULL;
+    const json_t *known = bm_train_known(campaign->objects, identity);
     json_decref(identity);
-    if (cell == NULL || is_known) {
-        free(cell);
+    if (known != NULL) {
+        bm_outcome_count_failure(&campaign->outcome, known);
+        return;
+    }
+    struct bm_cell *cell = calloc(1, sizeof *cell);
+    if (cell == NULL) {
+        campaign->outcome.lost++;
         return;
     }
     cell->row = setting->row;
@@ -164,7 +160,9 @@ static void time_with(struct bm_train *train,
     };
     bm_schedule_measure(&schedule, cell, 1);
     if (cell->verdict.kind != BM_VERDICT_INTERRUPTED) {
-        bm_campaign_write(campaign, bm_cell_json(cell));
+        json_t *object = bm_cell_json(cell);
+        bm_outcome_count_failure(&campaign->outcome, object);
+        bm_campaign_write(campaign, object);
     }
     free(cell);
 }
@@ -301,12 +299,14 @@ static void conclude_path(struct path *path, int32_t status, const struct bm_err
     struct bm_campaign *campaign = path->train->campaign;
     json_t *object = path_json(path);
     if (status != BM_STATUS_OK) {
+        enum bm_verdict_kind kind = path->training.verdict.kind; /* the worker's, if it failed */
         json_t *reason = json_string(error->text);
-        (void)json_object_set_new(object, "status", json_string("error"));
+        (void)json_object_set_new(
+            object, "status",
+            json_string(kind == BM_VERDICT_OK ? "error" : bm_verdict_status(kind)));
         (void)json_object_set_new(object, "reason", reason != NULL ? reason : json_string("?"));
-        campaign->outcome.lost++;
     }
-    campaign->outcome.wrong += path->verdict.left_at > 0;
+    bm_outcome_count_failure(&campaign->outcome, object);
     bm_campaign_write(campaign, object);
 }
 

@@ -16,11 +16,12 @@ int32_t bm_train_check(struct bm_train *train, struct bm_train_setting *setting)
  * record has of it is not measured again. */
 void bm_train_noise(struct bm_train *train, const struct bm_train_setting *setting, const char *at);
 
-/* `cell` objects as of `run`: this batch size with one thread and with all. */
+/* `cell` objects as of `run`: this batch size with one thread and with all. One that failed
+ * counts; what the record has of them is not measured again. */
 void bm_train_measure_time(struct bm_train *train, const struct bm_train_setting *setting);
 
 /* Compares the first updates with the reference's path: a `trajectory` object; a backend that
- * leaves it is wrong. */
+ * leaves it is wrong, and one whose worker fails on the way counts as elsewhere. */
 void bm_train_trajectory(struct bm_train *train, const struct bm_train_setting *setting);
 
 #endif

@@ -32,9 +32,10 @@ struct bm_train_setting {
     double update_s; /* as the check found it, for planning; 0: not known */
 };
 
-/* Runs one training of a setting, or takes it from the record that is resumed. Returns the
- * `training` object, borrowed from the campaign's objects, or NULL if it was interrupted. `role` is
- * one of BM_ROLE_*; budgets are those of the options, a trial's --tune-epochs. */
+/* Runs one training of a setting, or takes it, but for one of SWAP, from the record that is
+ * resumed. Returns the `training` object, borrowed from the campaign's objects, or NULL if it was
+ * interrupted. `role` is one of BM_ROLE_*; budgets are those of the options, a trial's
+ * --tune-epochs. */
 json_t *bm_train_one(struct bm_train *train,
                      const struct bm_train_setting *setting,
                      const char *role,

@@ -71,17 +71,25 @@ static void prepare(struct bm_train *train,
     set_budgets(training->options, training);
 }
 
+/* What SWAP averages goes on from a state that its key does not tell: that of another final has the
+ * same one. */
+static int tells_all(const struct bm_training *training) {
+    return strcmp(training->role, BM_ROLE_SWAP) != 0;
+}
+
 /* A training that the record already has is not made again. */
 static json_t *take_earlier(struct bm_train *train, const struct bm_training *training) {
+    if (train->campaign->earlier == NULL || !tells_all(training)) {
+        return NULL;
+    }
     json_t *key = bm_training_key(training);
-    json_t *found =
-        train->campaign->earlier == NULL ? NULL : bm_train_find(train->campaign->earlier, key);
+    json_t *found = bm_train_find(train->campaign->earlier, key);
     json_decref(key);
     return found;
 }
 
 static int is_interrupted_one(const struct bm_train *train, const struct bm_training *training) {
-    if (train->resumed == NULL) {
+    if (train->resumed == NULL || !tells_all(training)) {
         return 0;
     }
     json_t *key = bm_training_key(training);

@@ -32,10 +32,13 @@ int bm_train_matches(const json_t *object, json_t *key) {
     return 1;
 }
 
-int bm_train_is_finished(const json_t *object) {
+static int has_verdict(const json_t *object) {
     const char *status = json_string_value(json_object_get(object, "status"));
-    return bm_field_is_kind(object, "training") && status != NULL &&
-           strcmp(status, "skipped") != 0 && strcmp(status, "cut") != 0;
+    return status != NULL && strcmp(status, "skipped") != 0 && strcmp(status, "cut") != 0;
+}
+
+int bm_train_is_finished(const json_t *object) {
+    return bm_field_is_kind(object, "training") && has_verdict(object);
 }
 
 json_t *bm_train_find(const json_t *objects, json_t *key) {
@@ -152,7 +155,7 @@ int bm_train_keeps(const json_t *earlier,
         return keeps;
     }
     if (bm_field_is_kind(object, "swap")) {
-        return bm_field_has_status(object, "ok");
+        return has_verdict(object);
     }
     return bm_field_is_kind(object, "noise") || bm_field_is_kind(object, "cell");
 }

@@ -25,8 +25,8 @@ int bm_train_can_go_on(const json_t *earlier, const struct bm_checkpoint *checkp
 
 /* Whether an object of the earlier record is kept: a finished training and its points, the points
  * up to the checkpoint (NULL: there is none) of the one that was interrupted, what was measured
- * apart from trainings, and an average of SWAP, which went on from a state that is gone. What
- * follows from these is made anew. */
+ * apart from trainings, and an average of SWAP or how it failed, since it went on from a state that
+ * is gone. What follows from these is made anew. */
 int bm_train_keeps(const json_t *earlier,
                    const struct bm_checkpoint *checkpoint,
                    const json_t *object);

@@ -15,6 +15,7 @@ struct swap {
     uint64_t seed;                 /* of the final */
     char start[BM_PATH_SIZE + 32]; /* its last state */
     uint64_t made;
+    const char *failed; /* status of the small-batch training that did not come to its end */
 };
 
 static void end_path(const struct swap *swap, uint64_t run, char *path, size_t capacity) {
@@ -30,14 +31,14 @@ static json_t *make_key(struct bm_train *train, const struct bm_train_setting *s
     return key;
 }
 
-/* Whether the record that is resumed has its average. */
-static int32_t is_made(struct bm_train *train, const struct bm_train_setting *setting) {
+/* Whether the record that is resumed has its average, or how it failed, which then counts. */
+static int32_t is_known(struct bm_train *train, const struct bm_train_setting *setting) {
     json_t *key = make_key(train, setting);
     (void)json_object_set_new(key, "kind", json_string("swap"));
-    (void)json_object_set_new(key, "status", json_string("ok"));
-    int32_t found = bm_train_known(train->campaign->objects, key) != NULL;
+    const json_t *known = bm_train_known(train->campaign->objects, key);
     json_decref(key);
-    return found;
+    bm_outcome_count_failure(&train->campaign->outcome, known);
+    return known != NULL;
 }
 
 static json_t *make_object(const struct swap *swap, const json_t *final) {
@@ -57,10 +58,12 @@ static json_t *make_object(const struct swap *swap, const json_t *final) {
 
 static void
 conclude(const struct swap *swap, json_t *object, const char *status, const char *reason) {
+    struct bm_campaign *campaign = swap->train->campaign;
     json_t *text = json_string(reason);
     (void)json_object_set_new(object, "status", json_string(status));
     (void)json_object_set_new(object, "reason", text != NULL ? text : json_string("?"));
-    bm_campaign_write(swap->train->campaign, object);
+    bm_outcome_count_failure(&campaign->outcome, object);
+    bm_campaign_write(campaign, object);
 }
 
 /* ---- Its parts ---- */
@@ -68,9 +71,6 @@ conclude(const struct swap *swap, json_t *object, const char *status, const char
 static int32_t save_start(struct swap *swap, struct bm_verdict *verdict) {
     struct bm_training training;
     json_t *reply = NULL;
-    if (!bm_worker_running(&swap->setting->row->worker[0])) {
-        return 0; /* it ended with the noise of the gradient, which says why */
-    }
     bm_train_prepare(swap->train, swap->setting, &training);
     int32_t good =
         bm_training_ask(&training, bm_training_save_command(&training, swap->start), 1, &reply);
@@ -91,7 +91,9 @@ static int32_t train_small(struct swap *swap) {
         bm_train_one(swap->train, &swap->small, BM_ROLE_SWAP, swap->start, path);
     campaign->of.seed = swap->seed;
     const char *status = json_string_value(json_object_get(training, "status"));
-    return status != NULL && strcmp(status, "ok") == 0 && swap->train->was_made;
+    int good = status != NULL && strcmp(status, "ok") == 0;
+    swap->failed = good || status == NULL ? swap->failed : status;
+    return good;
 }
 
 static int32_t average(struct swap *swap, json_t *object, struct bm_verdict *verdict) {
@@ -130,40 +132,60 @@ static void remove_files(const struct swap *swap) {
     }
 }
 
+/* As many images as asked for, and no more than there are, as in the grid. */
+static void set_batch(struct swap *swap) {
+    const struct bm_campaign *campaign = swap->train->campaign;
+    const struct bm_train_options *options = &campaign->options->train;
+    uint64_t images = campaign->dataset.split[BM_SPLIT_TRAIN].count;
+    swap->small.requested = options->swap_batch > 0 ? options->swap_batch : options->base_batch;
+    swap->small.batch = swap->small.requested < images ? swap->small.requested : images;
+}
+
+/* Everything from the final's last state on; 1 if the average is in `object`. */
+static int32_t make(struct swap *swap, json_t *object, struct bm_verdict *verdict) {
+    uint64_t count = swap->train->campaign->options->train.swap;
+    if (!save_start(swap, verdict)) {
+        return 0;
+    }
+    while (swap->made < count && bm_interrupt_signal() == 0 && train_small(swap)) {
+        swap->made++;
+    }
+    return swap->made == count && average(swap, object, verdict);
+}
+
 void bm_train_swap(struct bm_train *train,
                    const struct bm_train_setting *setting,
                    const json_t *final) {
-    const struct bm_train_options *options = &train->campaign->options->train;
     const char *ended = json_string_value(json_object_get(final, "status"));
     struct bm_verdict verdict = {.kind = BM_VERDICT_OK};
-    struct swap swap = {.train = train, .setting = setting, .small = *setting};
-    if (is_made(train, setting)) {
+    struct swap swap = {.train = train, .setting = setting, .small = *setting, .failed = "error"};
+    if (is_known(train, setting)) {
         return;
     }
     swap.seed = train->campaign->of.seed;
-    swap.small.batch = options->swap_batch > 0 ? options->swap_batch : options->base_batch;
-    swap.small.requested = swap.small.batch;
     swap.small.schedule = "constant";
+    set_batch(&swap);
     (void)snprintf(swap.start, sizeof swap.start, "%s.swap", train->checkpoint);
     json_t *object = make_object(&swap, final);
     if (!train->was_made) {
         conclude(&swap, object, "skipped", "the training's last state was not kept");
         return;
     }
-    if (ended == NULL || strcmp(ended, "ok") != 0 || !save_start(&swap, &verdict)) {
+    /* The worker may have ended with the noise of the gradient, which says why. */
+    if (ended == NULL || strcmp(ended, "ok") != 0 || !bm_worker_running(&setting->row->worker[0])) {
         conclude(&swap, object, "skipped", "there is no last state to go on from");
         return;
     }
-    while (swap.made < options->swap && bm_interrupt_signal() == 0 && train_small(&swap)) {
-        swap.made++;
-    }
-    int32_t good = swap.made == options->swap && average(&swap, object, &verdict);
+    int32_t good = make(&swap, object, &verdict);
     remove_files(&swap);
     if (bm_interrupt_signal() != 0) {
         json_decref(object);
         return;
     }
-    conclude(&swap, object, good ? "ok" : "error",
+    conclude(&swap, object,
+             good                            ? "ok"
+             : verdict.kind != BM_VERDICT_OK ? bm_verdict_status(verdict.kind)
+                                             : swap.failed,
              good                        ? ""
              : verdict.reason[0] != '\0' ? verdict.reason
                                          : "a small-batch training failed");

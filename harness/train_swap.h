@@ -9,9 +9,10 @@
 #include "train_grid.h"
 
 /* Goes on from the last state of `final`, the setting's final training, whose session is still
- * open: the small-batch trainings, and a `swap` object with the accuracies of their average. Where
- * `final` comes from an earlier record there is no state to go on from: an average that the record
- * has stays, and without one the object says why. */
+ * open: the small-batch trainings, and a `swap` object with the accuracies of their average. One
+ * that failed has the status of what failed, and counts. Where `final` comes from an earlier record
+ * there is no state to go on from: what the record has of its average stays, and without it the
+ * object says why. */
 void bm_train_swap(struct bm_train *train,
                    const struct bm_train_setting *setting,
                    const json_t *final);

@@ -88,7 +88,7 @@ static void find_program(struct program *program) {
 /* Whether the first `length` bytes of the walk's path are a folder above the program. */
 static int is_above_program(const struct walk *walk, size_t length) {
     const char *program = walk->program.path;
-    return length == 1 || (strncmp(program, walk->path, length) == 0 && program[length] == '/');
+    return strncmp(program, walk->path, length) == 0 && program[length] == '/';
 }
 
 /* More may be allowed to write than the mode tells: its group bits are then the list's mask. */

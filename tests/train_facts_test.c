@@ -27,21 +27,26 @@ struct actor {
     int command_fd;
     int reply_fd;
     const char *reply; /* to every question; NULL: none, and this process is interrupted */
+    uint32_t good;     /* questions before these, which are answered well */
 };
 
+#define GOOD "{\"status\": \"ok\", \"reason\": \"\", \"scale\": 5.0}"
+
 static void *answer(void *argument) {
-    const struct actor *actor = argument;
+    struct actor *actor = argument;
     struct bm_frame_buffer buffer = {0};
     struct bm_error error;
     json_t *command = NULL;
     while (bm_channel_receive(actor->command_fd, &buffer, &command, &error) == BM_STATUS_OK &&
            command != NULL) {
         json_decref(command);
-        if (actor->reply == NULL) {
+        int is_good = actor->good > 0;
+        actor->good -= is_good != 0;
+        if (!is_good && actor->reply == NULL) {
             (void)kill(getpid(), SIGINT);
             continue;
         }
-        json_t *reply = json_loads(actor->reply, 0, NULL);
+        json_t *reply = json_loads(is_good ? GOOD : actor->reply, 0, NULL);
         TEST_CHECK(bm_channel_send(actor->reply_fd, reply, &error) == BM_STATUS_OK);
         json_decref(reply);
     }
@@ -51,12 +56,14 @@ static void *answer(void *argument) {
     return NULL;
 }
 
-static void start_actor(struct actor *actor, struct bm_worker *worker, const char *reply) {
+static void
+start_actor(struct actor *actor, struct bm_worker *worker, uint32_t good, const char *reply) {
     int command[2];
     int replies[2];
     TEST_CHECK(pipe(command) == 0 && pipe(replies) == 0);
     TEST_CHECK(fcntl(replies[0], F_SETFL, O_NONBLOCK) == 0);
-    *actor = (struct actor){.command_fd = command[0], .reply_fd = replies[1], .reply = reply};
+    *actor = (struct actor){
+        .command_fd = command[0], .reply_fd = replies[1], .reply = reply, .good = good};
     *worker = (struct bm_worker){.pid = getpid(),
                                  .in_process = 1,
                                  .command_fd = command[1],
@@ -100,8 +107,8 @@ static void set_case(struct bm_campaign *campaign) {
     campaign->of.seed = 1;
 }
 
-/* A training was made, and its worker now answers that. */
-static struct fixture *create(const char *reply) {
+/* A training was made, and its worker now answers that, after so many good answers. */
+static struct fixture *create_later(uint32_t good, const char *reply) {
     struct fixture *f = calloc(1, sizeof *f);
     TEST_CHECK(f != NULL);
     set_options(&f->options);
@@ -120,8 +127,12 @@ static struct fixture *create(const char *reply) {
     (void)snprintf(f->train.checkpoint, sizeof f->train.checkpoint, "%s.checkpoint", record_path);
     f->setting = (struct bm_train_setting){
         .row = &f->row, .schedule = "constant", .batch = 32, .requested = 32, .rate = 0.1};
-    start_actor(&f->actor, &f->row.worker[0], reply);
+    start_actor(&f->actor, &f->row.worker[0], good, reply);
     return f;
+}
+
+static struct fixture *create(const char *reply) {
+    return create_later(0, reply);
 }
 
 static void destroy(struct fixture *f) {
@@ -190,7 +201,7 @@ static void check_fault(const struct fault *fault, const char *at) {
 }
 
 static void test_found(void) {
-    struct fixture *f = create("{\"status\": \"ok\", \"reason\": \"\", \"scale\": 5.0}");
+    struct fixture *f = create(GOOD);
     bm_train_noise(&f->train, &f->setting, "end");
     TEST_CHECK(count_objects(f) == 1);
     const json_t *noise = json_array_get(f->campaign.objects, 0);
@@ -206,7 +217,7 @@ static void test_found(void) {
 
 /* Nothing is asked of a session that is another's. */
 static void test_not_made(void) {
-    struct fixture *f = create("{\"status\": \"ok\", \"reason\": \"\", \"scale\": 5.0}");
+    struct fixture *f = create(GOOD);
     f->train.was_made = 0;
     bm_train_noise(&f->train, &f->setting, "end");
     TEST_CHECK(count_objects(f) == 0);
@@ -215,9 +226,13 @@ static void test_not_made(void) {
 
 /* ---- SWAP after it ---- */
 
+/* A final that ended well; the caller's. */
+static json_t *make_final(void) {
+    return json_pack("{s:s, s:n, s:n, s:n}", "status", "ok", "train", "validation", "test");
+}
+
 static void check_no_start(struct fixture *f) {
-    json_t *final =
-        json_pack("{s:s, s:n, s:n, s:n}", "status", "ok", "train", "validation", "test");
+    json_t *final = make_final();
     size_t before = count_objects(f);
     TEST_CHECK(!bm_worker_running(&f->row.worker[0]));
     bm_train_swap(&f->train, &f->setting, final);
@@ -232,6 +247,29 @@ static void test_swap_of_a_lost_worker(void) {
     struct fixture *f = create(faults[0].reply);
     bm_train_noise(&f->train, &f->setting, "end");
     check_no_start(f);
+    destroy(f);
+}
+
+/* The questions that are well answered say where it fails: the last state is saved, and, of an
+ * average of no training at all, a session and a trainer are opened. */
+static void check_swap_fault(const struct fault *fault, uint32_t good) {
+    struct fixture *f = create_later(good, fault->reply);
+    json_t *final = make_final();
+    f->options.train.swap = 0;
+    bm_train_swap(&f->train, &f->setting, final);
+    TEST_CHECK(count_objects(f) == 1);
+    const json_t *swap = json_array_get(f->campaign.objects, 0);
+    TEST_CHECK_STR(text_of(swap, "kind"), "swap");
+    TEST_CHECK_STR(text_of(swap, "status"), fault->status);
+    TEST_CHECK_STR(text_of(swap, "reason"), "none today");
+    check_outcome(f, fault->crashed, fault->lost);
+    /* As where a record with it is resumed. */
+    f->campaign.outcome = (struct bm_outcome){0};
+    f->train.was_made = 0;
+    bm_train_swap(&f->train, &f->setting, final);
+    TEST_CHECK(count_objects(f) == 1);
+    check_outcome(f, fault->crashed, fault->lost);
+    json_decref(final);
     destroy(f);
 }
 
@@ -252,6 +290,9 @@ int main(void) {
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         check_fault(&faults[i], "start");
         check_fault(&faults[i], "end");
+        check_swap_fault(&faults[i], 0);
+        check_swap_fault(&faults[i], 1);
+        check_swap_fault(&faults[i], 3);
     }
     test_found();
     test_not_made();

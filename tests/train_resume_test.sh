@@ -159,8 +159,9 @@ expect(swap["status"] == "skipped" and "was not kept" in swap["reason"], swap["s
 sabotaged(f"evaluate 7 parent {INT}", *SWAP, "-o", "ended.jsonl", code=130)
 kinds = [o["kind"] for o in read("ended.jsonl.partial")]
 expect((kinds.count("training"), kinds.count("swap")) == (1, 0), kinds)
-# An average that was finished stays: the record as an interruption in the second of two finals leaves it.
-SWAP = [*SABOTEUR, "--swap", 2, "--swap-batch", 25, "--swap-epochs", 1, "--batch", 500, "--epochs", 3, "--seed", "1,2"]
+# An average that was finished stays: the record as an interruption in the second of four finals leaves it. The others have
+# small-batch trainings of their own, also those of the same seed at the other batch size.
+SWAP = [*SABOTEUR, "--swap", 2, "--swap-batch", 25, "--swap-epochs", 1, "--batch", "250,500", "--epochs", 3, "--seed", "1,2"]
 batchmark("train", *SWAP, "-o", "averaged.jsonl")
 whole = read("averaged.jsonl")
 with open("averaged.jsonl", "rb") as file:
@@ -171,7 +172,8 @@ os.rename("averaged.jsonl", "averaged.whole")
 with open("averaged.jsonl.partial", "wb") as file:
     file.write(b"".join(lines[:first + 1]))
 batchmark("train", "--resume", "averaged.jsonl", *plugin("saboteur", "saboteur"))
-expect(len(of(read("averaged.jsonl"), "swap")) == 2, "one average a seed:", of(read("averaged.jsonl"), "swap"))
+found = of(read("averaged.jsonl"), "swap")
+expect([o["status"] for o in found] == ["ok"] * 4, "one average a batch size and seed:", found)
 expect(found_by(read("averaged.jsonl")) == found_by(whole), "another record, expected", found_by(whole), "\nfound", found_by(read("averaged.jsonl")))
 
 # ---- Nothing left to do ----
@@ -189,6 +191,27 @@ def resume_finished(name, *words, code=0):
     expect(measured(name) == before, name, "found", kinds[0], "\nexpected", kinds[1])
 
 
+# A worker that is lost around a training counts as one that is lost in it: in the path of the first updates, in a small-batch
+# training of SWAP, and where one thread is timed.
+sabotaged(f"update 8 worker {KILL}", *SABOTEUR, "--trajectory", 8, "--epochs", 1, "-o", "path.jsonl", code=7)
+objects = read("path.jsonl")
+lost = one(objects, "trajectory")
+expect(lost["status"] == "crashed" and "SIGKILL" in lost["reason"] and lost["updates"] == 7, lost)
+expect(one(objects, "training")["status"] == "ok", "no training after a path that was lost")
+SWAP = [*SABOTEUR, "--epochs", 2, "--swap", 2, "--swap-epochs", 3, "--batch", 250]
+sabotaged(f"update 7 worker {KILL}", *SWAP, "-o", "small.jsonl", code=7)
+objects = read("small.jsonl")
+expect([o["status"] for o in of(objects, "training")] == ["ok", "crashed"], of(objects, "training"))
+lost = one(objects, "swap")
+expect((lost["status"], lost["reason"]) == ("crashed", "a small-batch training failed"), lost)
+expect([file for file in os.listdir(".") if ".swap" in file] == [], "SWAP left", os.listdir("."))
+resume_finished("small", *plugin("saboteur", "saboteur"), code=7)
+sabotaged(f"threads 1 worker {KILL}", *SABOTEUR, "--threads", 2, "--batch", "250,500", "--epochs", 3, "-o", "timed.jsonl", code=7)
+objects = read("timed.jsonl")
+cells = [(c["batch"], c["threads"], c["status"]) for c in of(objects, "cell")]
+expect(cells == [(250, 1, "crashed"), (250, 2, "ok"), (500, 1, "ok"), (500, 2, "ok")], cells)
+expect([o["status"] for o in of(objects, "training")] == ["ok", "ok"], "trainings beside a cell that was lost")
+resume_finished("timed", *plugin("saboteur", "saboteur"), code=7)
 # Rows that fail their check: another check of them would find the same.
 for fault, status, code in (("wrong_results", "wrong", 3), ("timeout", "timeout", 7)):
     bad = plugin("bad", f"bad_{fault}")

@@ -268,6 +268,11 @@ small = of(objects, "training", role="swap")
 expect(len(small) == 2 and len({t["seed"] for t in small}) == 2 and all(t["updates"] == 20 and t["batch"] == 25 for t in small), small)
 expect(swap["train"]["loss"] < final["train"]["loss"], "an average of trainings that went on learned nothing")
 expect([f for f in os.listdir(".") if "swap" in f] == ["swap.jsonl"], "SWAP left", os.listdir("."))
+# As in the grid, a batch of more than all images is all of them.
+objects = train("swap-all", "--swap", 1, "--swap-batch", 5000, "--swap-epochs", 2, "--epochs", 1)
+swap = one(objects, "swap")
+(small,) = of(objects, "training", role="swap")
+expect((swap["swap_batch"], small["batch"], small["requested_batch"], small["updates"]) == (500, 500, 5000, 2), swap, small)
 
 # ---- Equal training ----
 
@@ -321,6 +326,7 @@ refuse("--optimizer: expected one of", "--optimizer", "sgdm")
 refuse("--momentum-form: expected one of lecture, pytorch", "--momentum-form", "goyal")
 refuse("--backend: expected one of", "--backend", "nosuch")
 refuse("--momentum", "--momentum", 1)
+refuse("--swap-batch: expected a number from 1 to 2147483648, found \"2147483649\"", "--swap-batch", 2**31 + 1)
 refuse("--epochs", "--epochs", 0)
 # The parameters of another network are that training's error.
 with open("presets/train/wide.ini", "w") as file:

@@ -1,9 +1,9 @@
 /*
  * A signal at a chosen moment of a training, once: $SABOTAGE is "WHERE NUMBER WHOM SIGNAL", as in
- * "update 37 parent 2" or "evaluate 5 worker 9". WHERE NUMBER: the update of that number, or the
- * evaluation of that number in the life of a session. It happens where the file $SABOTAGE_TOKEN
- * can be removed, so a test that puts it there has it once. Without the variables it is the scalar
- * backend.
+ * "update 37 parent 2" or "evaluate 5 worker 9". WHERE NUMBER: the update of that number, the
+ * evaluation of that number in the life of a session, or "threads N", the creation of a session of
+ * N threads. It happens where the file $SABOTAGE_TOKEN can be removed, so a test that puts it there
+ * has it once. Without the variables it is the scalar backend.
  */
 #include "entry.h"
 
@@ -36,6 +36,7 @@ static int32_t create(uint32_t device,
                       struct bm_session **session,
                       struct bm_error *error) {
     evaluations = 0;
+    sabotage("threads", problem->thread_count);
     return base.create(device, problem, session, error);
 }
 
