@@ -80,7 +80,9 @@ static void print_case(const struct bm_comparison *comparison,
             print_attribute("type", bm_comparison_verdict_name(cell->verdict), stream);
         }
         print_attribute("message", sentence, stream);
-        (void)fputs("/>\n", stream);
+        (void)fputc('>', stream); /* GitLab shows what is inside, others the attribute */
+        bm_xml_text_print(sentence, stream);
+        (void)fprintf(stream, "</%s>\n", tag);
     } else {
         (void)fputs("      <system-out>", stream);
         bm_xml_text_print(sentence, stream);

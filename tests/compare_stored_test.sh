@@ -330,6 +330,8 @@ assert first["sensitivity"] > 0.02 and first["sets"] == 20 and first["aa_spread"
 assert first["details"]["head_sha256"] == "2" * 64
 suites = {s.get("name"): s for s in tree.parse("junit.xml").getroot()}
 assert suites["avx2"].get("failures") == "1" and suites["scalar"].get("failures") == "0", suites
+failure = suites["avx2"].find("testcase/failure")
+assert failure.text == failure.get("message") and "REGRESSION" in failure.text, failure.text
 PYTHON
 # A record of a comparison is none of a run, and a file that cannot be written is told.
 refused "record.jsonl:1: expected $a_run, found one of" base.jsonl record.jsonl

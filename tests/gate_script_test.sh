@@ -91,8 +91,18 @@ GITHUB_BASE_REF=slow gate two 0
 says "merge base with origin/slow"
 CI_MERGE_REQUEST_TARGET_BRANCH_NAME=slow gate two 0
 says "merge base with origin/slow"
+CI_DEFAULT_BRANCH=slow gate two 0
+says "merge base with origin/slow"
 GITHUB_BASE_REF=gone gate two 0
 no_base "found no target branch"
+# A detached pipeline of a merge request names its base; one of the merged result has the target's tip in it.
+CI_MERGE_REQUEST_DIFF_BASE_SHA=$(revision one slow~2)
+export CI_MERGE_REQUEST_DIFF_BASE_SHA
+CI_MERGE_REQUEST_EVENT_TYPE=detached gate two 0
+says "base $(git -C one log -1 --format=%h slow~2) \"faster\", base of the merge request"
+CI_MERGE_REQUEST_EVENT_TYPE=merged_result gate two 0
+says "which is on origin/main"
+unset CI_MERGE_REQUEST_DIFF_BASE_SHA
 git -C two checkout --quiet --orphan alone
 commit two "another history"
 gate two 0

@@ -3,7 +3,7 @@
 
 # Neither the settings of this user nor the job that runs the tests may be seen.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-unset GITHUB_BASE_REF GITHUB_ACTIONS GITHUB_STEP_SUMMARY CI_MERGE_REQUEST_TARGET_BRANCH_NAME
+unset GITHUB_BASE_REF GITHUB_ACTIONS GITHUB_STEP_SUMMARY CI_DEFAULT_BRANCH "${!CI_MERGE_REQUEST_@}"
 unset "${!GIT_AUTHOR_@}" "${!GIT_COMMITTER_@}"
 
 # make_repository FOLDER: one commit on main, with the backends fast, same and null.
