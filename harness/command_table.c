@@ -38,7 +38,7 @@ const struct bm_exit_text bm_exit_texts[] = {
     {"2", "usage or bad file"}, {"3", "wrong results or a failed check"},
     {"4", "inconclusive"},      {"5", "nothing measured or cases lost"},
     {"6", "plugin refused"},    {"7", "a worker crashed or timed out"},
-    {"8", "a write failed"},    {"130, 143", "signals"},
+    {"8", "a write failed"},    {"129, 130, 143", "signals"},
 };
 
 const uint32_t bm_exit_text_count = sizeof bm_exit_texts / sizeof bm_exit_texts[0];

@@ -53,11 +53,14 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "config", .value = "FILE.ini", .letter = 'c', .commands = MEASURING | COMPARE | LANDSCAPE, .command_line_only = 1,
      .set = bm_set_text, FIELD(config),
      .help = "settings of yours, stronger than the preset; keys are the names of these options"},
-    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = MEASURING | CHECK | COMPARE | LANDSCAPE,
+    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = RUN | CHECK | COMPARE,
      .set = bm_set_backends, FIELD(backend), .is_recorded = 1,
      .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
-             "its name or UUID (default: all found, software devices left out; train takes the fastest of "
-             "them)"},
+             "its name or UUID (default: all found, software devices left out)"},
+    {.name = "backend", .value = "NAMES", .letter = 'b', .commands = TRAIN | LANDSCAPE,
+     .set = bm_set_backends, FIELD(backend), .is_recorded = 1,
+     .help = "backends, or backend:device, as `batchmark list` prints them; a device also by part of "
+             "its name or UUID (default: the fastest that is found, software devices left out)"},
     {.name = "backend", .value = "NAMES", .letter = 'b', .commands = HISTORY,
      .set = bm_set_backends, FIELD(backend),
      .help = "only these backends, or backend:device, its number or part of its name (default: all "
@@ -112,8 +115,8 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "only the cells whose names match, the backend first: 'avx2, *, batch 100, *'"},
     {.name = "threshold", .value = "SHARE", .commands = COMPARE,
      .set = bm_set_share, FIELD(compare.threshold),
-     .help = "slow-down that is accepted (default: 2%); what is found is that plus the printed "
-             "sensitivity"},
+     .help = "slow-down that is accepted (default: 2%); what is surely found is larger, and printed: \"would "
+             "find\""},
     {.name = "series", .value = "NAME", .commands = COMPARE,
      .set = bm_set_choice, FIELD(compare.series), .choices = bm_series_names,
      .help = "of records: what is compared: update (default), gradient, apply, pipelined, updates, "
@@ -233,7 +236,8 @@ const struct bm_option_spec bm_option_table[] = {
              "(default: 0, without)"},
     {.name = "swap-batch", .value = "N", .commands = TRAIN,
      .set = bm_set_number, FIELD(train.swap_batch), .low = 1, .high = BATCH_MAX, .is_recorded = 1,
-     .help = "their batch size (default: --base-batch)"},
+     .help = "their batch size (default: --base-batch); one above the number of images means all of "
+             "them"},
     {.name = "swap-epochs", .value = "N", .commands = TRAIN,
      .set = bm_set_number, FIELD(train.swap_epochs), .low = 1, .high = COUNT_MAX, .is_recorded = 1,
      .help = "their epochs (default: 2)"},
@@ -289,7 +293,8 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "of noise: images of all of them together (default: 0, all that are trained on)"},
     {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = LANDSCAPE,
      .set = bm_set_duration, FIELD(time_limit_s), .is_recorded = 1,
-     .help = "longest time for the whole command; what is known by then is kept (default: 1h)"},
+     .help = "longest time for the whole command; what is known by then is kept (default: "
+             "that of the preset)"},
     {.name = "cell-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(cell_time_s), .is_recorded = 1,
      .help = "longest time for one cell: 90s, 5m, 200ms (default: 30s)"},
@@ -302,7 +307,7 @@ const struct bm_option_spec bm_option_table[] = {
     {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = TRAIN,
      .set = bm_set_duration, FIELD(time_limit_s), .is_recorded = 1,
      .help = "longest time for the whole command; a training that runs then is cut, those behind it "
-             "are skipped (default: 1h)"},
+             "are skipped (default: that of the preset)"},
     {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = RUN,
      .set = bm_set_duration, FIELD(time_limit_s), .is_recorded = 1,
      .help = "longest time for the whole command; what does not fit is skipped (default: 5m)"},

@@ -18,7 +18,7 @@ for command in $commands; do
         grep -qF "\\-\\-${option//-/\\-}\\fR" part || fail "$command: no --$option"
     done
 done
-for code in 0 1 2 3 4 5 6 7 8 '130, 143'; do
+for code in 0 1 2 3 4 5 6 7 8 '129, 130, 143'; do
     grep -qF "\\fB$code\\fR" batchmark.1 || fail "no exit code $code"
 done
 ! "$program" man page 2>/dev/null || fail 'a word too many was taken'
