@@ -15,7 +15,7 @@ mkdir "$work/home" "$work/here"
 
 # What the blocks are to the shell that runs them all. It stands in the new backend's folder.
 cat >"$work/script" <<'SCRIPT'
-# Of the template as it is, which passes the whole suite in new_test, a part.
+# Of the template as it is, which passes the whole suite in conformance.mychip, a part.
 batchmark() {
     if [ "$1" = check ] && [[ $* != *--filter* && $* != *--list* ]]; then
         command batchmark "$@" --filter '@(file|calls|memory).*'

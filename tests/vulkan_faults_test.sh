@@ -9,8 +9,6 @@ set -euo pipefail
 
 support=$BM_TEST_SOURCE_DIR/tests/support
 cd "$work"
-# A driver that has compiled the shaders before is quick, also where the cache of a run is its own.
-export MESA_SHADER_CACHE_DIR=${XDG_CACHE_HOME:-$work}
 export faults=$BM_TEST_BINARY_DIR/tests/plugins/vulkan_faults
 
 [ -e "$BM_TEST_PLUGIN_DIR/bm_vulkan.so" ] || skip "the backend was not built"

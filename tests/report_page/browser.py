@@ -1,6 +1,7 @@
 """One headless Chromium for all checks, and what they do in it."""
 import atexit
 import base64
+import itertools
 import os
 import time
 import unittest
@@ -26,6 +27,25 @@ ARGUMENTS = [
 ]
 started = []
 
+# A page draws its charts when they come near the window. In a script of a check, drawn(name) is a chart that is drawn by now.
+DRAWN = """
+window.drawn = (name) => {
+    const plot = Report.figures().flatMap(({plots}) => plots).find(({spec}) => spec.name === name);
+    if (!plot.chart) {
+        Lazy.forget(plot.element);
+        plot.draw();
+    }
+    return plot.chart;
+};"""
+
+# The page takes on an address as if the reader had typed it, and draws its parts anew, with tables as they were at first.
+AGAIN = """
+document.activeElement.blur();
+document.querySelectorAll('details[open]').forEach((one) => { one.open = false; });
+scrollTo(0, 0);
+history.replaceState(null, '', location.pathname + location.search + arguments[0]);
+dispatchEvent(new Event('hashchange'));"""
+
 
 def driver():
     if not started:
@@ -47,11 +67,17 @@ def wait_for(condition, what, limit_s=20):
             return found
         if time.monotonic() > end:
             raise AssertionError(f"waited {limit_s} s for {what}")
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 class PageCase(unittest.TestCase):
-    """A test with a page open. A test ends with nothing on the console."""
+    """A test with a page open. A test ends with nothing on the console.
+
+    Loading a page is what takes long. A test that changes no more than view() takes back has a page in common with others; one
+    that switches axes or lines, changes the window or the page's functions, or is about loading, has a page of its own."""
+
+    addresses = itertools.count(1)
+    viewed = None  # the path of the page that is open, if it is one in common
 
     def setUp(self):
         self.driver = driver()
@@ -64,9 +90,28 @@ class PageCase(unittest.TestCase):
         self.assertEqual(entries, [], "the console is not empty")
 
     def open(self, path, fragment=""):
-        self.driver.get("about:blank")
-        self.driver.get(f"file://{path}{fragment}")
+        """A page of its own, loaded: the query makes each address another, where a new fragment alone would load nothing."""
+        PageCase.viewed = None
+        self.driver.get(f"file://{path}?{next(self.addresses)}{fragment}")
+        self.run_script(DRAWN)
+
+    def view(self, path, fragment=""):
+        """A page in common. Taken back are choices, filters, the theme that is chosen, what is unfolded, and the tables' rows."""
+        is_open = PageCase.viewed == path
+        if not is_open:
+            self.open(path)
+            PageCase.viewed = path
+        if is_open or fragment:
+            self.run_script(AGAIN, fragment)
+
+    def draw_all(self):
         self.run_script("Lazy.drawAll()")
+
+    def unfold_all(self):
+        """Opens all details; those of numbers are filled when they are opened."""
+        self.run_script("document.querySelectorAll('details.more:not([open]) > summary').forEach((one) => one.click())")
+        filled = "return [...document.querySelectorAll('details.more')].every((one) => one.childElementCount > 1)"
+        wait_for(lambda: self.run_script(filled), "the tables that were folded away")
 
     def size(self, width, height):
         self.driver.execute_cdp_cmd(
@@ -87,6 +132,13 @@ class PageCase(unittest.TestCase):
     def find_all(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
+    def texts(self, selector):
+        """What is to be read in each of some elements, in one call."""
+        return self.run_script(
+            "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText.replace(/\\u00a0/g, ' ').trim())",
+            selector,
+        )
+
     def press(self, selector):
         element = self.find(selector)
         self.run_script("arguments[0].scrollIntoView({block: 'center'})", element)
@@ -100,7 +152,6 @@ class PageCase(unittest.TestCase):
             selector,
             value,
         )
-        self.run_script("Lazy.drawAll()")
 
     def keys(self, *keys):
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()
@@ -113,7 +164,7 @@ class PageCase(unittest.TestCase):
         """The visible lines of a chart: {label: {x: {y, low, high, hollow}}}."""
         return self.run_script(
             """
-            const chart = Chart.getChart(document.getElementById('chart-' + arguments[0]));
+            const chart = drawn(arguments[0]);
             const found = {};
             chart.data.datasets.forEach((dataset, i) => {
                 if (chart.isDatasetVisible(i)) {
@@ -127,9 +178,7 @@ class PageCase(unittest.TestCase):
         )
 
     def axis(self, chart, name):
-        return self.run_script(
-            "return Chart.getChart(document.getElementById('chart-' + arguments[0])).scales[arguments[1]].type", chart, name
-        )
+        return self.run_script("return drawn(arguments[0]).scales[arguments[1]].type", chart, name)
 
     def picture(self, path, clip=None):
         size = self.run_script("return [document.documentElement.clientWidth, document.documentElement.scrollHeight]")

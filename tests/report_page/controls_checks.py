@@ -4,16 +4,13 @@ from browser import PageCase, wait_for
 
 
 class Controls(PageCase):
-    def setUp(self):
-        super().setUp()
-        self.open(pages.everything())
-
     def pressed(self, selector):
         return self.find(selector).get_attribute("aria-pressed")
 
     def test_axes(self):
+        self.open(pages.measured())
         for name in ("x", "y"):
-            self.assertEqual(self.axis("update", name), "logarithmic")
+            self.assertEqual([self.axis(chart, name) for chart in ("update", "epoch")], ["logarithmic", "logarithmic"])
             self.assertEqual(self.pressed(f"#times-log-{name}"), "true")
             self.press(f"#times-log-{name}")
             self.assertEqual([self.axis(chart, name) for chart in ("update", "epoch")], ["linear", "linear"])
@@ -22,9 +19,11 @@ class Controls(PageCase):
         self.assertEqual(self.axis("update", "x"), "linear")
 
     def test_legend(self):
+        self.open(pages.measured())
         entry = next(button for button in self.find_all("#times .entry") if button.text == "avx2, 8 threads")
         label = "avx2, 8 threads on alpha"
         self.assertIn(label, self.chart("update"))
+        self.assertIn(label, self.chart("epoch"))
         entry.click()
         self.assertEqual(entry.get_attribute("aria-pressed"), "false")
         self.assertNotIn(label, self.chart("update"))
@@ -34,45 +33,44 @@ class Controls(PageCase):
         self.assertIn(label, self.chart("update"))
 
     def test_highlight(self):
+        self.view(pages.measured())
+        self.chart("update")
         entry = self.find("#times .entry")
         self.run_script("arguments[0].dispatchEvent(new Event('mouseenter'))", entry)
-        colours = self.run_script(
-            "return Chart.getChart(document.getElementById('chart-update')).data.datasets.map((one) => one.borderColor)"
-        )
+        colours = self.run_script("return drawn('update').data.datasets.map((one) => one.borderColor)")
         self.assertEqual(sum(len(colour) == 7 for colour in colours), 1, colours)
         self.run_script("arguments[0].dispatchEvent(new Event('mouseleave'))", entry)
-        colours = self.run_script(
-            "return Chart.getChart(document.getElementById('chart-update')).data.datasets.map((one) => one.borderColor)"
-        )
+        colours = self.run_script("return drawn('update').data.datasets.map((one) => one.borderColor)")
         self.assertTrue(all(len(colour) == 7 for colour in colours), colours)
 
     def test_ideal_lines(self):
+        self.open(pages.measured())
+        self.chart("update")
         self.press("#times-ideal")
         self.assertEqual(self.pressed("#times-ideal"), "true")
-        self.assertTrue(self.run_script("return Chart.getChart(document.getElementById('chart-update')).$ideals"))
-        lines = self.run_script(
-            "return Chart.getChart(document.getElementById('chart-update')).$spec.ideals.map((line) => [line.at(1), line.at(10)])"
-        )
+        self.assertTrue(self.run_script("return drawn('update').$ideals"))
+        lines = self.run_script("return drawn('update').$spec.ideals.map((line) => [line.at(1), line.at(10)])")
         self.assert_near(lines[0][1], lines[0][0], "an update that costs the same")
         self.assert_near(lines[1][1], 10 * lines[1][0], "an image that costs the same")
 
     def tick(self, key, value):
         self.press(f"#filter-{key}")
         self.press(f"#filters details[open] input[value='{value}']")
-        self.run_script("Lazy.drawAll()")
+        self.draw_all()
 
     def test_filters(self):
+        self.view(pages.measured())
         self.tick("backend", "avx2")
         self.assertEqual(set(self.chart("update")), {"avx2, 8 threads"}, "of one machine: its name tells nothing")
         self.assertEqual(self.find("#overview .tile dd").text, "1", "machines")
         self.assertIn("of 47 cells", self.find("#filtered").text)
         self.assertEqual(self.find_all("#accuracy"), [], "what the filters leave empty is not there")
-        self.assertEqual({row.text.split(",")[0] for row in self.find_all("#cells tbody th")}, {"avx2"})
+        self.assertEqual({text.split(",")[0] for text in self.texts("#cells tbody th")}, {"avx2"})
         self.press("#filters input[value='neon']")
-        self.run_script("Lazy.drawAll()")
+        self.draw_all()
         self.assertEqual(set(self.chart("update")), {"avx2, 8 threads on alpha", "neon, 4 threads on beta"})
         self.press("#filters-reset")
-        self.run_script("Lazy.drawAll()")
+        self.draw_all()
         self.assertEqual(len(self.chart("update")), 6)
         self.assertEqual(self.find("#filtered").text, "")
 
@@ -84,48 +82,52 @@ class Controls(PageCase):
             ("batch", "10000", 5),
         ):
             with self.subTest(key):
-                self.open(pages.everything())
+                self.view(pages.measured())
                 self.tick(key, value)
                 self.assertIn(f"{count} of 47 cells", self.find("#filtered").text)
-        self.open(pages.everything())
+        self.view(pages.measured())
         self.tick("optimizer", "adam")
         self.assertEqual({line.split(",")[0] for line in self.chart("curves")}, {"adam"})
-        self.open(pages.everything())
+        self.view(pages.measured())
         self.tick("dataset", "mnist")
         self.assertEqual(self.find_all("#time"), [])
 
     def test_nothing_left(self):
+        self.view(pages.measured())
         self.tick("backend", "neon")
         self.tick("model", "f1")
         self.assertIn("0 of 47 cells", self.find("#filtered").text)
         self.assertEqual(self.find_all("#time canvas"), [])
 
     def test_address(self):
+        self.view(pages.measured())
         self.tick("backend", "avx512")
         self.choose("#case", "1")
         fragment = self.run_script("return location.hash")
         before = self.chart("update")
-        self.open(pages.everything(), fragment)
+        self.open(pages.measured(), fragment)
         self.assertEqual(self.chart("update"), before)
         self.assertEqual(self.find("#case").get_attribute("value"), "1")
         self.assertTrue(self.run_script("return document.querySelector(\"#filters input[value='avx512']\").checked"))
         self.assertIn("case=1", fragment)
 
     def test_trend(self):
+        self.view(pages.measured())
         trends = pages.record("history.jsonl")
         self.choose("#trend-of", "2")
         self.assertIn("scalar", self.find("#trend .finding strong").text)
         self.press("#trend tbody button[aria-label*='avx512']")
-        self.run_script("Lazy.drawAll()")
         self.assertIn("LOST", self.find("#trend .finding").text)
         self.assertEqual(len(next(iter(self.chart("trend").values()))), len(trends[3]["points"]))
 
     def test_two_trainings(self):
         """Two records of trainings: one is shown, the other can be chosen, and the address remembers it."""
-        self.open(pages.two_trainings())
+        self.view(pages.two_trainings())
         options = self.run_script("return [...document.querySelector('#training').options].map((one) => one.textContent)")
         self.assertEqual(len(options), 2)
+        self.draw_all()
         self.choose("#training", "1")
+        self.draw_all()
         second = self.chart("budgets-test")
         self.choose("#training", "0")
         self.assertNotEqual(set(self.chart("budgets-test")), set(second))
@@ -138,6 +140,7 @@ class Controls(PageCase):
         for fragment in ("#case=99&series=x&base=nobody&budget=%5B1&theme=pink&trend=-1&backend=%5B%22", "#%%%=1", "#times"):
             with self.subTest(fragment):
                 self.open(pages.everything(), fragment)
+                self.draw_all()
                 self.assertEqual(self.find("h1").text, "Batchmark report")
         self.assertGreater(len(self.chart("update")), 0)
 
@@ -146,8 +149,9 @@ class Controls(PageCase):
             return self.run_script("return getComputedStyle(document.body).backgroundColor")
 
         def colour():
-            return self.run_script("return Chart.getChart(document.getElementById('chart-update')).data.datasets[0].borderColor")
+            return self.run_script("return drawn('update').data.datasets[0].borderColor")
 
+        self.open(pages.measured())
         light, line = background(), colour()
         self.press("#theme button[value='dark']")
         dark = background()
@@ -162,6 +166,7 @@ class Controls(PageCase):
         self.assertEqual(background(), light)
 
     def test_contents(self):
+        self.view(pages.measured())
         link = next(link for link in self.find_all("#contents a") if link.text == "Trend" or link.text == "History")
         link.click()
         top = self.run_script("return document.getElementById('trends-title').getBoundingClientRect().top")

@@ -12,15 +12,13 @@ def method(item):
     return f"{item['optimizer']}, {'full batch' if item['batch'] is None else 'batch ' + str(item['batch'])}"
 
 
-class Landscape(PageCase):
-    def setUp(self):
-        super().setUp()
-        self.open(pages.report("landscape-only", pages.landscape_file()))
+class LandscapeCase(PageCase):
+    """What the tests of a landscape ask of a chart."""
 
     def points(self, name):
         """The points of a chart in their order: {label: [[x, y, low, high]]}."""
         return self.run_script(
-            """const {series} = Chart.getChart(document.getElementById('chart-' + arguments[0])).$spec;
+            """const {series} = drawn(arguments[0]).$spec;
             const found = {};
             for (const {label, points} of series) {
                 found[label] = [...(found[label] || []), ...points.map(({x, y, low, high}) => [x, y, low ?? null, high ?? null])];
@@ -31,10 +29,16 @@ class Landscape(PageCase):
 
     def rows(self, name):
         return self.run_script(
-            """const {rows, series} = Chart.getChart(document.getElementById('chart-' + arguments[0])).$spec;
+            """const {rows, series} = drawn(arguments[0]).$spec;
             return rows.map((row, i) => [row.label, row.right, series[0].points[i].x, series[0].points[i].low ?? null])""",
             name,
         )
+
+
+class Figures(LandscapeCase):
+    def setUp(self):
+        super().setUp()
+        self.view(pages.landscape_only())
 
     def compare(self, found, expected, what):
         """found: points of a line; expected: [(x, y)]."""
@@ -53,7 +57,7 @@ class Landscape(PageCase):
         for name in ("examples", "saddle", "rosenbrock"):
             self.choose("#surface-of", name)
             contour = next(item for item in pages.landscape("contour") if item["surface"] == name)
-            field = self.run_script("return Chart.getChart(document.getElementById('chart-surface')).$spec.field")
+            field = self.run_script("return drawn('surface').$spec.field")
             self.assertEqual((field["x"], field["y"]), (contour["x"], contour["y"]))
             for found, expected in zip(field["values"], contour["values"]):
                 self.assert_near(found, expected, "height")
@@ -95,10 +99,7 @@ class Landscape(PageCase):
         self.assertEqual(len(self.points("surface")), 8)
         self.choose("#surface-of", "valley\nthe other end")
         self.assertEqual(set(self.points("surface")), {"sgd, full batch, rate 0.1", "sgd, full batch, rate 0.4"})
-        looks = self.run_script(
-            """return Chart.getChart(document.getElementById('chart-surface')).$spec.series
-                .map(({style}) => [style().colour, style().marker])"""
-        )
+        looks = self.run_script("return drawn('surface').$spec.series.map(({style}) => [style().colour, style().marker])")
         self.assertEqual(len({look[0] for look in looks}), 2, looks)
         self.assertEqual(len({look[1] for look in looks}), 2, looks)
 
@@ -107,7 +108,7 @@ class Landscape(PageCase):
         for name in ("saddle", "rosenbrock"):
             self.choose("#surface-of", name)
             worst = self.run_script(
-                """const {field} = Chart.getChart(document.getElementById('chart-surface')).$spec;
+                """const {field} = drawn('surface').$spec;
                 const {lines, scale} = Contours.of(field);
                 const at = (column, row) => scale.map(field.values[row * field.x.count + column]);
                 let [worst, count] = [0, 0];
@@ -127,41 +128,6 @@ class Landscape(PageCase):
             self.assertGreater(worst["lines"], 5, name)
             self.assertGreater(worst["count"], 500, name)
             self.assertLess(worst["worst"], 1e-6, name)
-
-    def pixels(self, chart, places):
-        """The colours of a canvas at places of its chart, as [r, g, b]."""
-        return self.run_script(
-            """const canvas = document.getElementById('chart-' + arguments[0]);
-            const chart = Chart.getChart(canvas);
-            const copy = Object.assign(document.createElement('canvas'), {width: canvas.width, height: canvas.height});
-            const context = copy.getContext('2d', {willReadFrequently: true});
-            context.drawImage(canvas, 0, 0);
-            const ratio = canvas.width / canvas.clientWidth;
-            return arguments[1].map(([x, y]) => [...context.getImageData(Math.round(ratio * chart.scales.x.getPixelForValue(x)),
-                Math.round(ratio * chart.scales.y.getPixelForValue(y)), 1, 1).data].slice(0, 3));""",
-            chart,
-            places,
-        )
-
-    def test_drawn(self):
-        """A path has its colour where it passes, and the surface its shades, in both themes."""
-        for theme in THEMES:
-            with self.subTest(theme):
-                self.media(theme)
-                self.open(pages.report("landscape-only", pages.landscape_file()), "#surface=saddle&paths=full+batch")
-                item = next(one for one in pages.landscape("path") if one["surface"] == "saddle" and one["optimizer"] == "sgd")
-                a, b = item["points"][1:3]
-                middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]
-                on_path, low, high = self.pixels("surface", [middle, [-0.13, 1.37], [1.93, 0.17]])
-                # Several paths lie on the ridge, the last of them above the others.
-                colours = self.run_script(
-                    """return Chart.getChart(document.getElementById('chart-surface')).data.datasets
-                        .map((one) => [1, 3, 5].map((at) => parseInt(one.borderColor.slice(at, at + 2), 16)))"""
-                )
-                near = min(sum(abs(p - q) for p, q in zip(on_path, colour)) for colour in colours)
-                self.assertLess(near, 60, f"{on_path} is none of {colours}")
-                differs = sum(high) - sum(low)
-                self.assertGreater(-differs if theme == "light" else differs, 60, f"{low} {high}")
 
     def test_scale_of_a_picture(self):
         """The saved picture has the surface too."""
@@ -260,9 +226,9 @@ class Landscape(PageCase):
         found = self.points("plane")
         for path in plane["paths"]:
             self.compare(found[path["name"]], list(zip(path["x"], path["y"])), path["name"])
-        places = self.run_script("return Chart.getChart(document.getElementById('chart-plane')).$spec.places")
+        places = self.run_script("return drawn('plane').$spec.places")
         self.assertEqual([one["text"] for one in places], plane["names"])
-        scale = self.run_script("return Contours.of(Chart.getChart(document.getElementById('chart-plane')).$spec.field).scale")
+        scale = self.run_script("return Contours.of(drawn('plane').$spec.field).scale")
         self.assert_near(scale["low"], min(plane["values"]), "lowest")
         self.assert_near(scale["high"], max(plane["values"]), "highest")
 
@@ -294,30 +260,73 @@ class Landscape(PageCase):
         self.assertIn("noise of batch 6000: timeout, the worker was silent for 60 s", words)
         self.assertIn("TIMEOUT noise of batch 6000", self.find("#overview .failures").text)
 
-    # ---- Records, filters, strange values ----
+
+class Pages(LandscapeCase):
+    """Of other records, filtered, in other themes and windows."""
+
+    def pixels(self, chart, places):
+        """The colours of a canvas at places of its chart, as [r, g, b]."""
+        return self.run_script(
+            """const chart = drawn(arguments[0]);
+            const {canvas} = chart;
+            const copy = Object.assign(document.createElement('canvas'), {width: canvas.width, height: canvas.height});
+            const context = copy.getContext('2d', {willReadFrequently: true});
+            context.drawImage(canvas, 0, 0);
+            const ratio = canvas.width / canvas.clientWidth;
+            return arguments[1].map(([x, y]) => [...context.getImageData(Math.round(ratio * chart.scales.x.getPixelForValue(x)),
+                Math.round(ratio * chart.scales.y.getPixelForValue(y)), 1, 1).data].slice(0, 3));""",
+            chart,
+            places,
+        )
+
+    def test_drawn(self):
+        """A path has its colour where it passes, and the surface its shades, in both themes."""
+        for theme in THEMES:
+            with self.subTest(theme):
+                self.media(theme)
+                self.open(pages.landscape_only(), "#surface=saddle&paths=full+batch")
+                item = next(one for one in pages.landscape("path") if one["surface"] == "saddle" and one["optimizer"] == "sgd")
+                a, b = item["points"][1:3]
+                middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]
+                on_path, low, high = self.pixels("surface", [middle, [-0.13, 1.37], [1.93, 0.17]])
+                # Several paths lie on the ridge, the last of them above the others.
+                colours = self.run_script(
+                    """return drawn('surface').data.datasets
+                        .map((one) => [1, 3, 5].map((at) => parseInt(one.borderColor.slice(at, at + 2), 16)))"""
+                )
+                near = min(sum(abs(p - q) for p, q in zip(on_path, colour)) for colour in colours)
+                self.assertLess(near, 60, f"{on_path} is none of {colours}")
+                differs = sum(high) - sum(low)
+                self.assertGreater(-differs if theme == "light" else differs, 60, f"{low} {high}")
 
     def test_two_records(self):
         """Of each part the newest, or all of a chosen record."""
-        self.open(pages.two_landscapes())
+        self.view(pages.two_landscapes())
+        self.draw_all()
         scale = pages.landscape("noise")[0]["scale"]
         self.assertEqual(self.points("noise")["batch 256"][0][1], 2 * scale)
         self.assertEqual(len(self.find_all("#landscape .figure")), len(FIGURES))
         self.choose("#landscape-record", "1")
         self.assertEqual(self.points("noise")["batch 256"][0][1], scale)
+        self.draw_all()
         self.choose("#landscape-record", "0")
+        self.draw_all()
         self.assertEqual([one.get_attribute("id") for one in self.find_all("#landscape .figure")], ["noise"])
         self.assertIn("landscape=0", self.run_script("return location.hash"))
 
     def test_filters(self):
-        self.open(pages.everything(), "#" + "batch=%5B%226000%22%5D")
+        self.view(pages.everything(), "#" + "batch=%5B%226000%22%5D")
+        self.draw_all()
         self.assertEqual({row[0] for row in self.rows("sharpness") if "paper" not in row[0]},
                          {f"ε {epsilon}: batch 6000{by}" for epsilon in ("0.001", "0.0005") for by in ("", ", highest of all methods")})
         self.assertEqual(len(self.find_all("#surface")), 1, "a surface has no batch of a network")
-        self.open(pages.everything(), "#" + "machine=%5B%22beta%22%5D")
+        self.view(pages.everything(), "#" + "machine=%5B%22beta%22%5D")
+        self.draw_all()
         self.assertEqual(self.find_all("#landscape"), [])
 
     def test_strange_values(self):
-        self.open(pages.strange_landscape())
+        self.view(pages.strange_landscape())
+        self.draw_all()
         for selector, values in (("#surface-of", None), ("#crossing", None), ("#space", None)):
             options = self.run_script(
                 "const list = document.querySelector(arguments[0]); return list ? [...list.options].map((one) => one.value) : []",
@@ -325,21 +334,20 @@ class Landscape(PageCase):
             )
             for value in values or options:
                 self.choose(selector, value)
-        for summary in self.find_all("details.more > summary"):
-            self.run_script("arguments[0].click()", summary)
-        self.run_script("Lazy.drawAll()")
+                self.draw_all()
+        self.unfold_all()
         self.assertEqual(self.find_all("img"), [])
-        self.assertIn(pages.IMAGE, self.find("#landscape").text)
+        [text] = self.texts("#landscape")
+        self.assertIn(pages.IMAGE, text)
         for word in ("undefined", "NaN", "[object"):
-            self.assertNotIn(word, self.find("#landscape").text)
+            self.assertNotIn(word, text)
 
     def test_sizes(self):
         for width, height in SIZES:
             self.size(width, height)
-            self.open(pages.report("landscape-only", pages.landscape_file()))
+            self.open(pages.landscape_only())
             box = self.run_script(
-                """const {chartArea: {left, right, top, bottom}, width, height} =
-                    Chart.getChart(document.getElementById('chart-plane'));
+                """const {chartArea: {left, right, top, bottom}, width, height} = drawn('plane');
                 return [(right - left) / width, (bottom - top) / height];"""
             )
             self.assertGreater(box[0], 0.55, f"the plane's share of {width} pixels")

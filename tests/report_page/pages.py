@@ -1,6 +1,7 @@
 """Pages to be looked at: records, made ones or those that are changed for a test, and what `batchmark report` makes of them."""
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -59,10 +60,23 @@ def landscape(part=None):
     return [item for item in objects if item.get("status") == "ok" and part in (None, item["part"])]
 
 
+def measured_records():
+    names = ["alpha-run.jsonl", "beta-run.jsonl", "train.jsonl", "compare.jsonl", "history.jsonl"]
+    return [os.path.join(folder_of_all(), name) for name in names]
+
+
 def everything():
     """A page of every kind of record: two machines, a wrong, a skipped, a crashed and an unsteady cell among them."""
-    names = ["alpha-run.jsonl", "beta-run.jsonl", "train.jsonl", "compare.jsonl", "history.jsonl"]
-    return report("everything", *[os.path.join(folder_of_all(), name) for name in names], landscape_file())
+    return report("everything", *measured_records(), landscape_file())
+
+
+def measured():
+    """The same without a landscape, which is half of the charts."""
+    return report("measured", *measured_records())
+
+
+def landscape_only():
+    return report("landscape-only", landscape_file())
 
 
 def two_landscapes():
@@ -104,8 +118,19 @@ def strange_landscape():
 
 
 def large(count):
-    folder = make_records(os.path.join(WORK, f"large-{count}"), "--cells", str(count))
-    return report(f"large-{count}", folder)
+    """A page of many cells. Those with one thread are made; making them takes long, so the others have the same times."""
+    made = 1080  # so many cells report_records.py makes with one thread, before it goes on with the next number of threads
+    folder = make_records(os.path.join(WORK, "large"), "--cells", str(made))
+    with open(os.path.join(folder, "large-run.jsonl"), encoding="utf-8") as file:
+        run, *cells, end = file
+    path = os.path.join(WORK, f"large-{count}.jsonl")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(run)
+        for number in range(count):
+            threads = 1 + number // made
+            file.write(re.sub(r'(threads(?:":|=| ))1\b', rf"\g<1>{threads}", cells[number % made]))
+        file.write(json.dumps({**json.loads(end), "cells": count}) + "\n")
+    return report(f"large-{count}", path)
 
 
 def hostile():

@@ -35,6 +35,7 @@ class Pictures(PageCase):
             self.size(*size)
             self.media(theme)
             self.open(pages.of_results(), fragment)
+            self.draw_all()
             self.picture(os.path.join(folder, name + ".png"), self.clip(selector, size))
             print(f"picture: {name}.png")
 

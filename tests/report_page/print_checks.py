@@ -7,8 +7,7 @@ from browser import PageCase
 
 class Print(PageCase):
     def test_print(self):
-        self.driver.get("about:blank")
-        self.driver.get(f"file://{pages.everything()}#theme=dark")
+        self.open(pages.everything(), "#theme=dark")
         waiting = self.run_script("return Lazy.waiting()")
         self.assertGreater(waiting, 5, "charts far from the window are not drawn at first")
         self.run_script(
@@ -26,6 +25,7 @@ class Print(PageCase):
 
     def test_no_controls(self):
         self.open(pages.everything())
+        self.draw_all()
         self.media(media="print")
         shown = self.run_script(
             """return [...document.querySelectorAll('select, input, #contents, #filters, .tools, .table-bar')]

@@ -11,7 +11,7 @@ class Text(PageCase):
     def test_markup_stays_text(self):
         self.open(pages.hostile())
         self.run_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        self.run_script("Lazy.drawAll()")
+        self.draw_all()
         found = self.run_script(
             """return {scripts: document.querySelectorAll('script').length, images: document.querySelectorAll('img').length,
             text: document.body.innerText, options: [...document.querySelectorAll('option')].map((one) => one.textContent),
@@ -25,7 +25,7 @@ class Text(PageCase):
         self.assertIn(f"{pages.HOSTILE}, 8 threads", self.chart("update"))
 
     def test_nothing_is_loaded(self):
-        self.open(pages.everything())
+        self.view(pages.everything())
         self.assertEqual(
             self.run_script(
                 "return performance.getEntriesByType('resource').map((one) => one.name).filter((name) => !name.startsWith('data:'))"
@@ -46,28 +46,27 @@ class Text(PageCase):
             self.assertNotIn(user, text)
 
     def test_parts_without_data_are_not_there(self):
-        page = pages.report("train-only", os.path.join(pages.folder_of_all(), "train.jsonl"))
-        self.open(page)
-        self.assertEqual([part.get_attribute("id") for part in self.find_all(".part")], ["overview", "accuracy", "machines"])
-        page = pages.report("compare-only", os.path.join(pages.folder_of_all(), "compare.jsonl"))
-        self.open(page)
-        self.assertEqual([part.get_attribute("id") for part in self.find_all(".part")], ["overview", "regression", "machines"])
-        page = pages.report("history-only", os.path.join(pages.folder_of_all(), "history.jsonl"))
-        self.open(page)
-        self.assertEqual([part.get_attribute("id") for part in self.find_all(".part")], ["overview", "trends", "machines"])
-
-        self.open(pages.report("landscape-only", pages.landscape_file()))
-        self.assertEqual([part.get_attribute("id") for part in self.find_all(".part")], ["overview", "landscape", "machines"])
+        folder = pages.folder_of_all()
+        for page, part in (
+            (pages.report("train-only", os.path.join(folder, "train.jsonl")), "accuracy"),
+            (pages.report("compare-only", os.path.join(folder, "compare.jsonl")), "regression"),
+            (pages.report("history-only", os.path.join(folder, "history.jsonl")), "trends"),
+            (pages.landscape_only(), "landscape"),
+        ):
+            with self.subTest(part):
+                self.open(page)
+                self.draw_all()
+                self.assertEqual([one.get_attribute("id") for one in self.find_all(".part")], ["overview", part, "machines"])
 
     def test_failures_come_first(self):
-        self.open(pages.everything())
+        self.view(pages.everything())
         words = [word.text for word in self.find_all("#overview .word")]
         self.assertEqual(words, ["REGRESSION", "LOST", "WRONG", "CRASHED", "TIMEOUT", "UNFINISHED"])
 
     def test_environment(self):
-        self.open(pages.everything())
-        rows = {row.text.split()[0] for row in self.find_all("#environment tbody tr")}
+        self.view(pages.everything())
+        rows = {text.split()[0] for text in self.texts("#environment tbody tr")}
         self.assertTrue({"cpu", "cores", "architecture"} <= rows, rows)
         self.assertNotIn("kernel", rows, "the same on both")
         self.press("#environment-only")
-        self.assertIn("kernel", {row.text.split()[0] for row in self.find_all("#environment tbody tr")})
+        self.assertIn("kernel", {text.split()[0] for text in self.texts("#environment tbody tr")})

@@ -10,7 +10,7 @@ ALPHA = "{}, 8 threads on alpha"
 class Values(PageCase):
     def setUp(self):
         super().setUp()
-        self.open(pages.everything())
+        self.view(pages.measured())
         self.alpha = [cell for cell in pages.cells("alpha-run.jsonl") if cell["model"] == "mlp"]
         self.ok = [cell for cell in self.alpha if cell["status"] == "ok" and not cell["computes_nothing"]]
 
@@ -47,7 +47,7 @@ class Values(PageCase):
 
     def test_what_is_not_there(self):
         wrong = self.run_script(
-            "return Chart.getChart(document.getElementById('chart-update')).$spec.wrong.map((one) => [one.label, one.x])"
+            "return drawn('update').$spec.wrong.map((one) => [one.label, one.x])"
         )
         self.assertEqual(wrong, [[ALPHA.format("avx512"), 10000]])
         missing = self.find("#times .missing").text
@@ -67,8 +67,7 @@ class Values(PageCase):
         above = min(batch for batch, time in times.items() if time >= double)
         share = math.log(double / times[below]) / math.log(times[above] / times[below])
         knees = self.run_script(
-            """return Object.fromEntries(Chart.getChart(document.getElementById('chart-update')).$spec.series
-            .map((series) => [series.label, series.knee]))"""
+            "return Object.fromEntries(drawn('update').$spec.series.map((series) => [series.label, series.knee]))"
         )
         found = knees[ALPHA.format("avx512")]
         self.assert_near(found["x"], below * (above / below) ** share, "knee")
@@ -146,9 +145,7 @@ class Values(PageCase):
             },
             "after 10 epochs",
         )
-        rows = self.run_script(
-            "return Chart.getChart(document.getElementById('chart-optimizers')).$spec.rows.map((row) => row.label)"
-        )
+        rows = self.run_script("return drawn('optimizers').$spec.rows.map((row) => row.label)")
         best = sorted(settings, key=lambda key: -mean(*key, lambda item: item["test"]["accuracy"]))
         self.assertEqual(rows, [f"{optimizer}, batch {batch}" for optimizer, batch in best])
 
@@ -201,19 +198,18 @@ class Values(PageCase):
             self.assertEqual(label, name)
             self.assert_near(x, rate, "rate")
             self.assert_near(y, accuracy, "accuracy of a trial")
-        least = self.run_script("return Chart.getChart(document.getElementById('chart-tuning')).scales.y.min")
+        least = self.run_script("return drawn('tuning').scales.y.min")
         trials = [trial for item in tuned for trial in item["trials"]]
         seen = [trial for trial in trials if trial["status"] == "ok" and trial["accuracy"] >= least]
         self.assertEqual(len(self.find_all("#tuning .missing li")), len(trials) - len(seen))
         self.assertGreater(len(seen), len(trials) / 2)
 
     def test_no_seed_that_went_well(self):
-        self.open(pages.diverged())
+        self.view(pages.diverged())
+        self.draw_all()
         self.assertEqual(set(self.chart("budgets-validation")["momentum"]), {"32"})
         self.assertEqual(set(self.chart("budgets-validation")["adam"]), {"32", "1000"})
-        rows = self.run_script(
-            "return Chart.getChart(document.getElementById('chart-optimizers')).$spec.rows.map((row) => row.label)"
-        )
+        rows = self.run_script("return drawn('optimizers').$spec.rows.map((row) => row.label)")
         self.assertNotIn("momentum, batch 1000", rows)
         self.assertEqual(len(rows), 5)
         self.assertIn(
@@ -234,7 +230,7 @@ class Values(PageCase):
     def test_regression_and_trend(self):
         compared = [item for item in pages.record("compare.jsonl") if item["kind"] == "compare"]
         rows = self.run_script(
-            """const {rows, series} = Chart.getChart(document.getElementById('chart-forest')).$spec;
+            """const {rows, series} = drawn('forest').$spec;
             const {points} = series[0];
             return rows.map((row, i) => [row.label, row.right, points[i].x, points[i].low, points[i].high])"""
         )
@@ -250,11 +246,9 @@ class Values(PageCase):
         chips = [chip.text for chip in self.find_all("#verdicts .chip")]
         self.assertEqual(chips[:2], ["1 REGRESSION", "1 LOST"])
         trend = next(item for item in pages.record("history.jsonl") if item["changes"])
-        points = self.run_script(
-            "return Chart.getChart(document.getElementById('chart-trend')).data.datasets[0].data.map((point) => point.y)"
-        )
+        points = self.run_script("return drawn('trend').data.datasets[0].data.map((point) => point.y)")
         self.assertEqual(len(points), len(trend["points"]))
         for found, point in zip(points, trend["points"]):
             self.assert_near(found, point[2], "point of a trend")
-        marks = self.run_script("return Chart.getChart(document.getElementById('chart-trend')).$spec.levels.length")
+        marks = self.run_script("return drawn('trend').$spec.levels.length")
         self.assertEqual(marks, len(trend["changes"]))
