@@ -9,6 +9,9 @@
 #define TILES 5
 #define IMAGES 520u /* from 512 on the rows of a dense layer are divided */
 
+/* Images of each update: fewer than a tile has rows, some tiles, and all. */
+static const uint32_t counts[] = {3, 64, IMAGES};
+
 /* The weights of the first dense layer fill many small tiles and few large ones: a division of its
  * rows that followed the tile would show. */
 static struct bm_test_session *train(int tile) {
@@ -25,9 +28,12 @@ static struct bm_test_session *train(int tile) {
     (void)snprintf(options, sizeof options, "family=gpu,tile=%d", tile);
     TEST_CHECK(setenv("BM_TEST_OPTIONS", options, 1) == 0);
     struct bm_test_session *test = bm_test_session_create(&spec);
-    const struct bm_slice slice = bm_test_slice(0, IMAGES, 0, 1);
-    const struct bm_hyper hyper = bm_optimizer_defaults(BM_OPTIMIZER_MOMENTUM, 0.1, 1);
-    TEST_CHECK_MSG(bm_test_update(test, &slice, &hyper) == BM_STATUS_OK, "%s", test->error.text);
+    for (uint32_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        const struct bm_slice slice = bm_test_slice(0, counts[i], 0, 1 + (uint64_t)i);
+        const struct bm_hyper hyper = bm_optimizer_defaults(BM_OPTIMIZER_MOMENTUM, 0.1, 1 + i);
+        TEST_CHECK_MSG(bm_test_update(test, &slice, &hyper) == BM_STATUS_OK, "%s",
+                       test->error.text);
+    }
     TEST_CHECK_MSG(test->plugin->read_params(test->session, test->found, test->param_count,
                                              &test->error) == BM_STATUS_OK,
                    "%s", test->error.text);
