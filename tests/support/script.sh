@@ -1,5 +1,5 @@
 # What test scripts have in common, sourced by them first: fail and skip, which name the script, and a new folder $work for
-# its files, removed at its end.
+# its files, removed at its end. Where BM_TEST_WHOLE is set, it is slow_NAME, the nightly form, which leaves out no case.
 # shellcheck shell=bash
 
 work=$(mktemp -d)

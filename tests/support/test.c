@@ -5,3 +5,7 @@ const char *bm_test_env(const char *name) {
     TEST_CHECK_MSG(value != NULL, "%s is not set; run the test through ctest", name);
     return value;
 }
+
+int bm_test_whole(void) {
+    return getenv("BM_TEST_WHOLE") != NULL;
+}

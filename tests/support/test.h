@@ -44,4 +44,8 @@
  * test when it is missing. */
 const char *bm_test_env(const char *name);
 
+/* Whether this is slow_NAME, the nightly form of the test, which leaves out no case: BM_TEST_WHOLE
+ * is set. */
+int bm_test_whole(void);
+
 #endif
