@@ -151,9 +151,9 @@ static void open_bench(const struct bm_plugin *plugin,
                    error.text);
 }
 
-#define BACKEND_MAX (2 * FAULT_COUNT)
+#define BACKEND_MAX (2 + FAULT_COUNT)
 
-/* All backends beside one trajectory, over the epoch or until all have left or it is over. */
+/* All backends beside one trajectory, over the epoch or, each, until it has left. */
 static void run(const struct problem *problem,
                 const struct bm_plugin *const *plugins,
                 const enum fault *faults,
@@ -174,8 +174,10 @@ static void run(const struct problem *problem,
         TEST_CHECK_MSG(bm_trajectory_step(trajectory, &spread, &error) == BM_STATUS_OK, "%s",
                        error.text);
         for (uint32_t k = 0; k < count; k++) {
-            update(&benches[k], problem, faults[k], number, params);
-            bm_trajectory_judge(trajectory, params, &verdicts[k]);
+            if (verdicts[k].left_at == 0) {
+                update(&benches[k], problem, faults[k], number, params);
+                bm_trajectory_judge(trajectory, params, &verdicts[k]);
+            }
         }
     }
     for (uint32_t k = 0; k < count; k++) {
@@ -207,23 +209,6 @@ static const struct problem problems[] = {
 };
 #define PROBLEM_COUNT (sizeof problems / sizeof problems[0])
 
-static void test_real_backends(const struct bm_plugin *const *plugins,
-                               uint32_t count,
-                               const char *const *names) {
-    const enum fault none[BACKEND_MAX] = {NO_FAULT};
-
-    for (size_t p = 0; p < PROBLEM_COUNT; p++) {
-        struct bm_trajectory_verdict verdicts[BACKEND_MAX];
-        run(&problems[p], plugins, none, count, verdicts);
-        for (uint32_t k = 0; k < count; k++) {
-            print_verdict(&problems[p], names[k], &verdicts[k]);
-            TEST_CHECK(verdicts[k].left_at == 0 && verdicts[k].compared >= 10);
-            TEST_CHECK(verdicts[k].ended_at == 0 ||
-                       verdicts[k].compared == verdicts[k].ended_at - 1);
-        }
-    }
-}
-
 /* Whether a fault can have an effect. */
 static int has_effect(const struct problem *problem, enum fault fault) {
     switch (fault) {
@@ -238,14 +223,9 @@ static int has_effect(const struct problem *problem, enum fault fault) {
     }
 }
 
-static uint32_t choose_faults(const struct problem *problem, enum fault faults[BACKEND_MAX]) {
-    uint32_t count = 0;
-    for (uint32_t fault = 0; fault < FAULT_COUNT; fault++) {
-        if (has_effect(problem, (enum fault)fault)) {
-            faults[count++] = (enum fault)fault;
-        }
-    }
-    return count;
+static void check_inside(const struct bm_trajectory_verdict *verdict) {
+    TEST_CHECK(verdict->left_at == 0 && verdict->compared >= 10);
+    TEST_CHECK(verdict->ended_at == 0 || verdict->compared == verdict->ended_at - 1);
 }
 
 static void check_caught(const struct bm_trajectory_verdict *verdict) {
@@ -254,20 +234,43 @@ static void check_caught(const struct bm_trajectory_verdict *verdict) {
     TEST_CHECK(verdict->compared == verdict->left_at);
 }
 
-static void test_faults(const struct bm_plugin *plugin) {
-    const struct bm_plugin *plugins[BACKEND_MAX];
-    for (uint32_t k = 0; k < BACKEND_MAX; k++) {
-        plugins[k] = plugin;
+/* The backends as they are and, with the first of them, the faults: they share a trajectory, which
+ * takes most of the time. */
+static void test_problem(const struct problem *problem,
+                         const struct bm_plugin *const *real,
+                         const char *const *names,
+                         uint32_t real_count,
+                         int with_faults) {
+    const struct bm_plugin *plugins[BACKEND_MAX] = {NULL};
+
+    enum fault faults[BACKEND_MAX] = {NO_FAULT};
+    struct bm_trajectory_verdict verdicts[BACKEND_MAX];
+    uint32_t count = real_count;
+
+    memcpy(plugins, real, real_count * sizeof *real);
+    for (uint32_t fault = 0; with_faults && fault < FAULT_COUNT; fault++) {
+        if (has_effect(problem, (enum fault)fault)) {
+            plugins[count] = real[0];
+            faults[count++] = (enum fault)fault;
+        }
     }
-    for (size_t p = 0; p < 9; p++) {
-        struct bm_trajectory_verdict verdicts[BACKEND_MAX];
-        enum fault faults[BACKEND_MAX];
-        uint32_t count = choose_faults(&problems[p], faults);
-        run(&problems[p], plugins, faults, count, verdicts);
-        for (uint32_t k = 0; k < count; k++) {
-            print_verdict(&problems[p], fault_names[faults[k]], &verdicts[k]);
+    run(problem, plugins, faults, count, verdicts);
+    for (uint32_t k = 0; k < count; k++) {
+        print_verdict(problem, k < real_count ? names[k] : fault_names[faults[k]], &verdicts[k]);
+        if (k < real_count) {
+            check_inside(&verdicts[k]);
+        } else {
             check_caught(&verdicts[k]);
         }
+    }
+}
+
+/* With sanitizers each network and optimizer once. */
+static void
+test_problems(const struct bm_plugin *const *real, const char *const *names, uint32_t real_count) {
+    size_t step = bm_test_env("BM_TEST_SANITIZE")[0] == '\0' ? 1 : 4;
+    for (size_t p = 0; p < PROBLEM_COUNT; p += step) {
+        test_problem(&problems[p], real, names, real_count, p < 9);
     }
 }
 
@@ -430,8 +433,7 @@ int main(void) {
     if (count == 0) {
         TEST_SKIP("neither bm_scalar.so nor bm_avx2.so is built");
     }
-    test_real_backends(plugins, count, names);
-    test_faults(plugins[0]);
+    test_problems(plugins, names, count);
     free(images);
     bm_dataset_close(&dataset);
     return 0;

@@ -162,7 +162,7 @@ static int32_t create(uint32_t device,
 }
 
 static void destroy(struct bm_session *session) {
-    struct bm_error none; /* destroy has no error to fill */
+    struct bm_error none = {0}; /* destroy has no error to fill */
     const struct watch watch = enter(BM_PHASE_DESTROY, &none);
     inner->destroy(session);
     note_phase(BM_PHASE_HOST);
