@@ -247,7 +247,9 @@ static void test_problem(const struct problem *problem,
     struct bm_trajectory_verdict verdicts[BACKEND_MAX];
     uint32_t count = real_count;
 
-    memcpy(plugins, real, real_count * sizeof *real);
+    for (uint32_t k = 0; k < real_count; k++) {
+        plugins[k] = real[k];
+    }
     for (uint32_t fault = 0; with_faults && fault < FAULT_COUNT; fault++) {
         if (has_effect(problem, (enum fault)fault)) {
             plugins[count] = real[0];
