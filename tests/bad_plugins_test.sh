@@ -9,7 +9,6 @@ set -euo pipefail
 cat >"$work/small.ini" <<'INI'
 model = custom
 layers = dense 16, relu, dense 10
-batch = 1,10
 threads = 1
 cell-time = 300ms
 epoch-time = 100ms
@@ -67,12 +66,13 @@ def session_members(session):
     return members
 
 
-def run(faults):
+def run(faults, batches):
     """Runs scalar, null and the bad plugins in a session of its own; the exit code and the cells by backend."""
     file = os.path.join(work, "run.jsonl")
     names = ["scalar", "null"] + ["bad_" + fault for fault in faults]
     words = [program, "run", "--preset", "quick", "--config", os.path.join(work, "small.ini"), "--dataset", "synthetic",
-             "--hang-time", "3s", "--time-limit", "10m", "-o", file, "--backend", ",".join(names), "--plugin", scalar]
+             "--batch", ",".join(map(str, batches)), "--hang-time", "3s", "--time-limit", "10m", "-o", file,
+             "--backend", ",".join(names), "--plugin", scalar]
     for fault in faults:
         words += ["--plugin", os.path.join(bad_folder, f"bm_bad_{fault}.so")]
     child = subprocess.Popen(words, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -96,11 +96,11 @@ def run(faults):
     return child.returncode, cells, out, err
 
 
-def check_healthy(cells):
+def check_healthy(cells, batches):
     for name in ("scalar", "null"):
         found = [(cell["batch"], cell["status"], cell["update"] is not None) for cell in cells[name]]
-        if found != [(1, "ok", True), (10, "ok", True)]:
-            fail(f"{name}: expected two measured cells, found {found}: {[cell['reason'] for cell in cells[name]]}")
+        if found != [(batch, "ok", True) for batch in batches]:
+            fail(f"{name}: expected measured cells of {batches}, found {found}: {[cell['reason'] for cell in cells[name]]}")
 
 
 def check_bad(fault, cells):
@@ -121,9 +121,9 @@ def check_bad(fault, cells):
         fail("a write to address 0 is called a stack overflow")
 
 
-def check_run(faults, code):
-    found, cells, out, err = run(faults)
-    check_healthy(cells)
+def check_run(faults, batches, code):
+    found, cells, out, err = run(faults, batches)
+    check_healthy(cells, batches)
     for fault in faults:
         check_bad(fault, cells["bad_" + fault])
     if found != code:
@@ -133,10 +133,9 @@ def check_run(faults, code):
 
 
 # The priorities of the exit codes: refused 6, crashed or timed out 7, wrong 3, cells lost 5.
-check_run([], 0)
-check_run(["stdout_print"], 5)
-check_run(["wrong_results"], 3)
-check_run(["wrong_results", "segfault_gradient"], 7)
-check_run(list(expected), 6)
+check_run(["stdout_print"], [10], 5)
+check_run(["wrong_results"], [10], 3)
+check_run(["wrong_results", "segfault_gradient"], [10], 7)
+check_run(list(expected), [1, 10], 6)
 print(f"{len(expected)} bad plugins, each with its verdict")
 PYTHON

@@ -10,13 +10,16 @@ scalar=$BM_TEST_PLUGIN_DIR/bm_scalar.so
 cd "$work"
 [ -e "$BM_TEST_PLUGIN_DIR/delay/bm_delay.so" ] || skip "no delay plugin here"
 
-cat >small.ini <<'INI'
+# A set gets a sixtieth of a cell's time; a sanitizer's processes begin and end slowly.
+cell_time=10s
+[ -z "${BM_TEST_SANITIZE-}" ] || cell_time=30s
+cat >small.ini <<INI
 model = custom
 layers = dense 64, relu, dense 10
 dataset = synthetic
 batch = 32
 threads = 1
-cell-time = 30s
+cell-time = $cell_time
 hang-time = 60s
 [synthetic]
 shape = 1x12x12
@@ -55,8 +58,9 @@ expect 5 'nothing' --backend scalar --filter 'nothing*'
 expect 3 'FAILED: gates without a verdict' --backend scalar --delay 0% --option scalar.nosuch=1
 
 # A plugin's own options hold for it in disguise.
-"$program" list >list.txt
-if grep -q '^ *avx2:0 ' list.txt; then
+code=0
+"$program" compare --self-test --config small.ini --backend avx2 --filter 'nothing*' >out 2>err || code=$?
+if [ $code = 5 ]; then # not where it is not built, or not for this processor
     expect 0 'PASS' --backend avx2 --delay 0% --threshold 100% --option avx2.skinny_max=17
     [ "$(sed '/"kind":"compare"/!d; s/skinny_max=17/&\n/g' record.jsonl | grep -c 'skinny_max=17')" = 2 ] || fail "expected the option in the choices of both"
 fi

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What `batchmark run` promises its users: a record whose figures can be computed again, tables, exit codes, clear refusals.
+# What `batchmark run` promises its users: a record whose figures can be computed again, tables, exit codes, clear refusals. The
+# short form does not go on with the run that was interrupted (kill_test does).
 set -euo pipefail
 
 # shellcheck source=tests/support/script.sh
@@ -18,10 +19,11 @@ expect() {
     grep -qF -- "$text" err || { cat err >&2; fail "expected \"$text\" on standard error: $*"; }
 }
 
-small=(run --config "$support/small.ini" --backend "null,scalar")
+sed 's/^batch = .*/batch = 1,7,5000/; s/^threads = .*/threads = 1/' "$support/small.ini" >small.ini
+small=(run --config small.ini --backend "null,scalar")
 
 # The record, and every figure of the table from its samples.
-"$program" "${small[@]}" -o a.jsonl --export csv=a.csv --export markdown=a.md >a.txt 2>a.err
+"$program" "${small[@]}" --verbose -o a.jsonl --export csv=a.csv --export markdown=a.md >a.txt 2>a.err
 python3 "$support/check_record.py" a.jsonl a.csv
 [ ! -e a.jsonl.partial ] || fail "the partial file is still there"
 grep -q 'one update, batch' a.txt || fail "no table of updates"
@@ -29,15 +31,18 @@ grep -q 'one epoch, batch' a.txt || fail "no table of epochs"
 grep -q 'full (1500)' a.txt || fail "a batch above the number of images is not printed as full"
 grep -q 'share of the bound, batch' a.txt || fail "no shares of the bound"
 grep -q 'images/s at its best batch' a.txt || fail "no images/s"
+grep -q 'one gradient' a.txt || fail "--verbose shows no gradients"
+grep -q '^roofline, 1 thread: ' a.txt || fail "--verbose shows no roofline"
+grep -q '% of the bound (' a.txt || fail "--verbose does not say what bounds a cell"
 [ "$(tail -n 1 a.txt)" = "record: a.jsonl; for a page: batchmark report a.jsonl -o report.html" ] ||
     fail "the last line does not name the record"
-grep -q '^plan: 8 cells' a.err || { cat a.err >&2; fail "no plan"; }
+grep -q '^plan: 6 cells' a.err || { cat a.err >&2; fail "no plan"; }
 grep -q '^| scalar |' a.md || fail "no markdown row"
 python3 - a.jsonl <<'PYTHON'
 import json, sys
 cells = [o for o in map(json.loads, open(sys.argv[1])) if o["kind"] == "cell"]
-assert len(cells) == 8 and all(c["status"] == "ok" for c in cells), [(c["backend"], c["status"], c["reason"]) for c in cells]
-assert sorted({c["batch"] for c in cells}) == [1, 7, 64, 1500]
+assert len(cells) == 6 and all(c["status"] == "ok" for c in cells), [(c["backend"], c["status"], c["reason"]) for c in cells]
+assert sorted({c["batch"] for c in cells}) == [1, 7, 1500]
 for c in cells:
     assert c["update"]["rounds"] >= 5, c
     assert (c["check"]["status"] == "none") == (c["backend"] == "null")
@@ -46,39 +51,43 @@ for c in cells:
 PYTHON
 
 # The same cells by other ways in, none of them measured as text.
-"$program" "${small[@]}" --batch 7 --in-process -o b.jsonl --format jsonl >b.txt 2>/dev/null
+"$program" "${small[@]}" --backend scalar --batch 7 --in-process -o b.jsonl --format jsonl >b.txt 2>/dev/null
 cmp -s <(grep -v '"kind":"end"' b.jsonl) <(grep -v '"kind":"end"' b.txt) || fail "--format jsonl is not the record"
 grep -q '"in_process":true' b.jsonl || fail "--in-process is not marked"
-"$program" "${small[@]}" --batch 7 --optimizer adam,lamb --threads 1,2 --micro-batch 3 -o c.jsonl >c.txt 2>/dev/null
-python3 "$support/check_record.py" c.jsonl
-grep -q 'ghost-3' c.jsonl || fail "batch norm over slices is not labelled"
 mkdir template
 printf '@STYLE@\n@CHART@\n@SCRIPT@\n@DATA@\n' >template/page.html
 touch template/page.css template/order.txt template/chart.min.js
-BATCHMARK_REPORT=template "$program" "${small[@]}" --batch 7 --verbose -o d.jsonl --export html=d.html >d.txt 2>/dev/null
-grep -q '^{"schema":1,.*"file":"d.jsonl","finished":true,.*"row":"scalar, 2 threads"' d.html || fail "--export html is no page"
-grep -q 'one gradient' d.txt || fail "--verbose shows no gradients"
-grep -q '^roofline, 2 threads: ' d.txt || fail "--verbose shows no roofline"
-grep -q '% of the bound (' d.txt || fail "--verbose does not say what bounds a cell"
+BATCHMARK_REPORT=template "$program" "${small[@]}" --backend scalar --batch 7 --optimizer adam --threads 1,2 --micro-batch 3 \
+    -o c.jsonl --export html=c.html >c.txt 2>/dev/null
+python3 "$support/check_record.py" c.jsonl
+grep -q 'ghost-3' c.jsonl || fail "batch norm over slices is not labelled"
+grep -q '^{"schema":1,.*"file":"c.jsonl","finished":true,.*"row":"scalar, 2 threads"' c.html || fail "--export html is no page"
 # A batch norm of two images is a sign, and behind seven of them float32 determines little: the record says so.
-norms=$(printf 'dense 96, batchnorm, %.0s' 1 2 3 4 5 6 7)
-sed "s/^layers = .*/layers = ${norms}dense 10/" "$support/small.ini" >deep.ini
-"$program" run --config deep.ini --backend scalar --batch 2,64 --verbose --roofline none -o u.jsonl >u.txt 2>/dev/null
+norms=$(printf 'dense 48, batchnorm, %.0s' 1 2 3 4 5 6 7)
+sed "s/^layers = .*/layers = ${norms}dense 10/" small.ini >deep.ini
+"$program" run --config deep.ini --backend scalar --batch 2,16 --verbose --roofline none -o u.jsonl >u.txt 2>/dev/null
 python3 - u.jsonl <<'PYTHON'
 import json, sys
 cells = [o for o in map(json.loads, open(sys.argv[1])) if o["kind"] == "cell"]
 found = {c["batch"]: (c["check"]["status"], c["check"]["determined"]) for c in cells}
-assert found == {2: ("ok", False), 64: ("ok", True)}, found
+assert found == {2: ("ok", False), 16: ("ok", True)}, found
 PYTHON
 grep -q 'batch 2: check ok.*no more than its order of magnitude' u.txt || fail "--verbose does not say what float32 leaves open"
-"$program" "${small[@]}" --batch 7 --roofline none -o n.jsonl >n.txt 2>/dev/null
-python3 "$support/check_record.py" n.jsonl
-grep -q '"roofline_reason":"--roofline none"' n.jsonl || fail "no reason for the missing roofline"
-grep -q 'share of the bound' n.txt && fail "shares of a bound that is not known"
+python3 "$support/check_record.py" u.jsonl
+grep -q '"roofline_reason":"--roofline none"' u.jsonl || fail "no reason for the missing roofline"
+grep -q 'share of the bound' u.txt && fail "shares of a bound that is not known"
 
-# Two backends that are the same code: their ratio is that of the rounds, paired, with its interval.
-"$program" run --config "$support/small.ini" --plugin "$BM_TEST_BINARY_DIR/tests/plugins/twin/bm_twin.so" \
-    --backend scalar,twin --batch 7 -o two.jsonl >two.txt 2>/dev/null
+# Two backends that are the same code, the first named by a part of its device's name, in any case: their ratio is that of the
+# rounds, paired, with its interval.
+part=$(python3 - a.jsonl <<'PYTHON'
+import json, sys
+cells = [o for o in map(json.loads, open(sys.argv[1])) if o.get("backend") == "scalar"]
+print(cells[0]["device_name"].split()[0].lower())
+PYTHON
+)
+"$program" run --config small.ini --plugin "$BM_TEST_BINARY_DIR/tests/plugins/twin/bm_twin.so" \
+    --backend "scalar:$part,twin" --batch 7 -o two.jsonl >two.txt 2>/dev/null
+grep -q '^scalar ' two.txt || fail "no row for a device that was named \"$part\""
 python3 - two.jsonl two.txt <<'PYTHON'
 import json, re, statistics, sys
 cells = {c["backend"]: c["update"] for c in map(json.loads, open(sys.argv[1])) if c["kind"] == "cell"}
@@ -108,15 +117,6 @@ expect 2 '--roofline: expected one of auto, measure, none' "$program" "${small[@
 expect 2 '--backend: expected one of' "$program" "${small[@]}" --backend nosuch
 expect 2 'of a device of scalar' "$program" "${small[@]}" --backend scalar:7
 expect 2 'found "no such name"' "$program" "${small[@]}" --backend "scalar:no such name"
-# A device by a part of its name, in any case.
-part=$(python3 - a.jsonl <<'PYTHON'
-import json, sys
-cells = [o for o in map(json.loads, open(sys.argv[1])) if o.get("backend") == "scalar"]
-print(cells[0]["device_name"].split()[0].lower())
-PYTHON
-)
-"$program" "${small[@]}" --backend "scalar:$part" --batch 7 -o named.jsonl >named.txt 2>/dev/null
-grep -q '^scalar ' named.txt || fail "no row for a device that was named \"$part\""
 expect 2 'no such plugin' "$program" "${small[@]}" --plugin "$work/bm_none.so"
 expect 2 'expected a file bm_NAME.so' "$program" "${small[@]}" --plugin "$support/small.ini"
 expect 2 'nosuch.jsonl' "$program" run --resume nosuch.jsonl
@@ -160,10 +160,10 @@ code=0
 "$program" "${small[@]}" --option scalar.nosuch=1 --resume e.jsonl >e.txt 2>err || code=$?
 [ "$code" = 5 ] || { cat err >&2; fail "--resume with the record's option of a backend: expected exit code 5, found $code"; }
 
-# A write that fails: exit code 8.
-expect 8 'cannot write' "$program" "${small[@]}" --batch 7 --backend null --export csv=/dev/full -o f.jsonl
+# A write that fails: exit code 8. Here nothing is left to measure.
+expect 8 'cannot write' "$program" "${small[@]}" --resume a.jsonl --export csv=/dev/full -o f.jsonl
 code=0
-"$program" "${small[@]}" --batch 7 --backend null -o g.jsonl >/dev/full 2>err || code=$?
+"$program" "${small[@]}" --resume a.jsonl -o g.jsonl >/dev/full 2>err || code=$?
 [ "$code" = 8 ] || { cat err >&2; fail "a full disk under the table: expected exit code 8, found $code"; }
 python3 "$support/check_record.py" g.jsonl
 
@@ -190,12 +190,14 @@ grep -q -- '--resume i.jsonl goes on' i.txt || fail "SIGINT: no word on how to g
 [ -e i.jsonl.partial ] || fail "SIGINT: the partial file is not there"
 [ ! -e i.jsonl ] || fail "SIGINT: an unfinished record has the name of a finished one"
 expect 2 '--resume i.jsonl' "$program" "${small[@]}" -o i.jsonl
-sed 's/^seed = 3$/seed = 4/' "$support/small.ini" >other.ini
+sed 's/^seed = 3$/seed = 4/' small.ini >other.ini
 expect 2 'data, seed 3, found 4' "$program" run --config other.ini --backend "null,scalar" --resume i.jsonl
-"$program" "${small[@]}" --resume i.jsonl >j.txt 2>/dev/null
-python3 "$support/check_record.py" i.jsonl
-[ ! -e i.jsonl.partial ] || fail "the resumed run left a partial file"
-[ "$(grep -c '"kind":"cell"' i.jsonl)" = 8 ] || fail "the resumed table has not 8 cells"
+if [ -n "${BM_TEST_WHOLE-}" ]; then
+    "$program" "${small[@]}" --resume i.jsonl >j.txt 2>/dev/null
+    python3 "$support/check_record.py" i.jsonl
+    [ ! -e i.jsonl.partial ] || fail "the resumed run left a partial file"
+    [ "$(grep -c '"kind":"cell"' i.jsonl)" = 6 ] || fail "the resumed table has not 6 cells"
+fi
 
 # A finished record that was measured once more and interrupted: the partial file is what goes on. Each has all cells, marked.
 mark() { sed "s/\"device_name\":\"/&$1 /" a.jsonl; }
@@ -203,19 +205,19 @@ marked() { grep '"kind":"cell"' "$1" | grep -c "\"device_name\":\"$2 " || true; 
 mark old >l.jsonl
 mark new | grep -v '"kind":"end"' >l.jsonl.partial
 "$program" "${small[@]}" --resume l.jsonl >l.txt 2>err || { cat err >&2; fail "--resume beside a finished record"; }
-[ "$(marked l.jsonl old) $(marked l.jsonl new)" = '0 8' ] || fail "--resume went on with the finished record, not the partial one"
+[ "$(marked l.jsonl old) $(marked l.jsonl new)" = '0 6' ] || fail "--resume went on with the finished record, not the partial one"
 [ ! -e l.jsonl.partial ] || fail "--resume beside a finished record left the partial file"
 # Nothing is lost where it then stops.
 mark old >l.jsonl
 mark new | grep -v '"kind":"end"' | sed 's/"sha256":"./"sha256":"?/' >l.jsonl.partial
 expect 2 'is not the plugin' "$program" "${small[@]}" --resume l.jsonl
-[ "$(marked l.jsonl old) $(marked l.jsonl.partial new)" = '8 8' ] || fail "cells of an interrupted run were lost"
+[ "$(marked l.jsonl old) $(marked l.jsonl.partial new)" = '6 6' ] || fail "cells of an interrupted run were lost"
 # The partial file of another record is not replaced, and elsewhere there is place.
 cp l.jsonl.partial m.jsonl.partial
 expect 2 'm.jsonl.partial: an interrupted run left it; --resume m.jsonl' "$program" "${small[@]}" --resume a.jsonl -o m.jsonl
 cmp -s l.jsonl.partial m.jsonl.partial || fail "--resume into another record replaced what was interrupted there"
 "$program" "${small[@]}" --resume a.jsonl -o p.jsonl >p.txt 2>err || { cat err >&2; fail "--resume into another record"; }
-[ "$(grep -c '"kind":"cell"' p.jsonl)" = 8 ] || fail "--resume into another record lost cells"
+[ "$(grep -c '"kind":"cell"' p.jsonl)" = 6 ] || fail "--resume into another record lost cells"
 
 # A data set that is not there after one that was measured: that one is shown, exported and kept, and goes on.
 expect 2 'cifar100' env BATCHMARK_DATA="$work" "$program" "${small[@]}" --batch 7 --dataset synthetic,cifar100 -o later.jsonl \

@@ -9,33 +9,30 @@ set -euo pipefail
 program=$BM_TEST_PROGRAM
 cd "$work"
 
-# A worker that does not answer, here since it was stopped: Ctrl-C ends the list, and no other plugin is asked. The worker may
-# have answered before it is stopped; then once more.
+# A worker that does not answer, here since it stops itself: Ctrl-C ends the list, and no other plugin is asked.
 code=0
-for _ in $(seq 50); do
-    code=0
-    "$program" list --plugin "$BM_TEST_PLUGIN_DIR/bm_scalar.so" >list.txt 2>list.err &
-    pid=$!
-    worker=
-    for _ in $(seq 2000); do
-        worker=$(pgrep -f "^batchmark worker $pid( |\$)" | head -n 1) || worker=
-        [ -z "$worker" ] || break
-        kill -0 $pid 2>/dev/null || break
-    done
-    [ -z "$worker" ] || kill -STOP "$worker" 2>/dev/null || true # it may have ended
-    kill -INT $pid 2>/dev/null || true                           # so may the list
-    wait $pid || code=$?
-    [ $code = 0 ] || break
+HOSTILE=stop "$program" list --plugin "$BM_TEST_BINARY_DIR/tests/plugins/hostile/bm_hostile.so" >list.txt 2>list.err &
+pid=$!
+for _ in $(seq 1200); do
+    worker=$(pgrep -f "^batchmark worker $pid( |\$)" | head -n 1) || worker=
+    ! grep -qs '^State:.T' "/proc/${worker:-none}/status" || break
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.05
 done
+kill -INT $pid 2>/dev/null || true # it may have ended
+wait $pid || code=$?
 [ $code = 130 ] || fail "list, interrupted: expected exit code 130, found $code: $(cat list.err)"
 [ "$(cat list.err)" = 'batchmark list: interrupted' ] || fail "list, interrupted: $(cat list.err)"
-! grep -q '^presets' list.txt || fail 'an interrupted list goes on'
+! grep -qE '^presets|scalar' list.txt || fail 'an interrupted list goes on'
+
+# A run of some cells of half a second.
+few=(run --config "$BM_TEST_SOURCE_DIR/tests/support/small.ini" --backend scalar --roofline none --threads 1 --epoch-time 1ms)
 
 # Under nohup a closed terminal ends nothing.
 code=0
 (
     trap '' HUP
-    exec "$program" run --config "$BM_TEST_SOURCE_DIR/tests/support/small.ini" --backend scalar --roofline none -o kept.jsonl
+    exec "$program" "${few[@]}" --batch 1-3 -o kept.jsonl
 ) >run.txt 2>&1 &
 pid=$!
 for _ in $(seq 1200); do
@@ -49,8 +46,7 @@ wait $pid || code=$?
 
 # SIGTERM, as a service that is stopped sends it: what is done is kept and shown, and the exit code tells.
 code=0
-"$program" run --config "$BM_TEST_SOURCE_DIR/tests/support/small.ini" --backend scalar --roofline none --cell-time 20s \
-    --batch 1,7 -o ended.jsonl >run.txt 2>&1 &
+"$program" "${few[@]}" --batch 1-9 -o ended.jsonl >run.txt 2>&1 &
 pid=$!
 for _ in $(seq 1200); do
     ! grep -qs '"kind":"cell"' ended.jsonl.partial || break
