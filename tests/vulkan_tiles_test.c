@@ -48,6 +48,9 @@ int main(void) {
     if (access(path, R_OK) != 0) {
         TEST_SKIP("the vulkan backend was not built");
     }
+    if (bm_test_env("BM_TEST_SANITIZE")[0] != '\0') {
+        TEST_SKIP("a sanitizer looks into no shader");
+    }
     bm_test_need_device("vulkan");
     struct bm_test_session *first = train(0);
     for (int tile = 1; tile < tiles; tile++) {
