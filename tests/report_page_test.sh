@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The page of `batchmark report` in a real browser: headless Chromium, driven through WebDriver. The checks are
-# tests/report_page/*_checks.py, each a concern of its own.
+# tests/report_page/*_checks.py, each a concern of its own. Where BM_TEST_WHOLE is not set, a page that is loaded in windows of
+# three sizes is left out, for one in a window that changes; the landscape on paper; most strange names of a choice; and a page of
+# 5000 cells has 1500.
 #
 # The pictures of the README and of results/ are made by it too, from the records below results/:
 #

@@ -16,6 +16,7 @@ import pages
 
 SIZES = [(1440, 900), (820, 1180), (360, 740)]
 THEMES = ["light", "dark"]
+WHOLE = bool(os.environ.get("BM_TEST_WHOLE"))
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -38,8 +39,12 @@ window.drawn = (name) => {
     return plot.chart;
 };"""
 
-# The page takes on an address as if the reader had typed it, and draws its parts anew, with tables as they were at first.
+# The page takes on an address as if the reader had typed it, and draws its parts anew, with tables as they were at first; or
+# stays as it is where it has that address and no more is asked for.
 AGAIN = """
+if (arguments[1] && location.hash === arguments[0]) {
+    return;
+}
 document.activeElement.blur();
 document.querySelectorAll('details[open]').forEach((one) => { one.open = false; });
 scrollTo(0, 0);
@@ -78,6 +83,7 @@ class PageCase(unittest.TestCase):
 
     addresses = itertools.count(1)
     viewed = None  # the path of the page that is open, if it is one in common
+    emulated = {}  # what the browser was told last, by command: telling it again would lay out and draw the page again
 
     def setUp(self):
         self.driver = driver()
@@ -95,14 +101,15 @@ class PageCase(unittest.TestCase):
         self.driver.get(f"file://{path}?{next(self.addresses)}{fragment}")
         self.run_script(DRAWN)
 
-    def view(self, path, fragment=""):
-        """A page in common. Taken back are choices, filters, the theme that is chosen, what is unfolded, and the tables' rows."""
+    def view(self, path, fragment="", only_choices=False):
+        """A page in common. Taken back are choices, filters and the theme that is chosen; what is unfolded and the tables' rows too,
+        unless those matter to no test of a class."""
         is_open = PageCase.viewed == path
         if not is_open:
             self.open(path)
             PageCase.viewed = path
         if is_open or fragment:
-            self.run_script(AGAIN, fragment)
+            self.run_script(AGAIN, fragment, only_choices)
 
     def draw_all(self):
         self.run_script("Lazy.drawAll()")
@@ -113,13 +120,18 @@ class PageCase(unittest.TestCase):
         filled = "return [...document.querySelectorAll('details.more')].every((one) => one.childElementCount > 1)"
         wait_for(lambda: self.run_script(filled), "the tables that were folded away")
 
+    def emulate(self, command, wanted):
+        if PageCase.emulated.get(command) != wanted:
+            self.driver.execute_cdp_cmd(command, wanted)
+            PageCase.emulated[command] = wanted
+
     def size(self, width, height):
-        self.driver.execute_cdp_cmd(
+        self.emulate(
             "Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         )
 
     def media(self, scheme="light", media=""):
-        self.driver.execute_cdp_cmd(
+        self.emulate(
             "Emulation.setEmulatedMedia", {"media": media, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
         )
 
@@ -193,4 +205,4 @@ class PageCase(unittest.TestCase):
         self.assertLessEqual(abs(found - expected), 2e-5 * abs(expected) + 1e-12, f"{what}: expected {expected}, found {found}")
 
 
-__all__ = ["By", "Keys", "PageCase", "SIZES", "THEMES", "driver", "os", "pages", "wait_for"]
+__all__ = ["By", "Keys", "PageCase", "SIZES", "THEMES", "WHOLE", "driver", "os", "pages", "wait_for"]

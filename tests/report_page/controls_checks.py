@@ -1,25 +1,25 @@
 """Switches, choices and filters, and that a view can be passed on by its address."""
+import json
+import urllib.parse
+
 import pages
 from browser import PageCase, wait_for
 
 
-class Controls(PageCase):
+class ControlsCase(PageCase):
     def pressed(self, selector):
         return self.find(selector).get_attribute("aria-pressed")
 
-    def test_axes(self):
-        self.open(pages.measured())
-        for name in ("x", "y"):
-            self.assertEqual([self.axis(chart, name) for chart in ("update", "epoch")], ["logarithmic", "logarithmic"])
-            self.assertEqual(self.pressed(f"#times-log-{name}"), "true")
-            self.press(f"#times-log-{name}")
-            self.assertEqual([self.axis(chart, name) for chart in ("update", "epoch")], ["linear", "linear"])
-            self.assertEqual(self.pressed(f"#times-log-{name}"), "false")
-        self.choose("#series", "gradient")  # drawn anew, the choice stays
-        self.assertEqual(self.axis("update", "x"), "linear")
+    def tick(self, key, value):
+        self.press(f"#filter-{key}")
+        self.press(f"#filters details[open] input[value='{value}']")
+
+
+class Controls(ControlsCase):
+    """On a page in common."""
 
     def test_legend(self):
-        self.open(pages.measured())
+        self.view(pages.measured())
         entry = next(button for button in self.find_all("#times .entry") if button.text == "avx2, 8 threads")
         label = "avx2, 8 threads on alpha"
         self.assertIn(label, self.chart("update"))
@@ -43,21 +43,6 @@ class Controls(PageCase):
         colours = self.run_script("return drawn('update').data.datasets.map((one) => one.borderColor)")
         self.assertTrue(all(len(colour) == 7 for colour in colours), colours)
 
-    def test_ideal_lines(self):
-        self.open(pages.measured())
-        self.chart("update")
-        self.press("#times-ideal")
-        self.assertEqual(self.pressed("#times-ideal"), "true")
-        self.assertTrue(self.run_script("return drawn('update').$ideals"))
-        lines = self.run_script("return drawn('update').$spec.ideals.map((line) => [line.at(1), line.at(10)])")
-        self.assert_near(lines[0][1], lines[0][0], "an update that costs the same")
-        self.assert_near(lines[1][1], 10 * lines[1][0], "an image that costs the same")
-
-    def tick(self, key, value):
-        self.press(f"#filter-{key}")
-        self.press(f"#filters details[open] input[value='{value}']")
-        self.draw_all()
-
     def test_filters(self):
         self.view(pages.measured())
         self.tick("backend", "avx2")
@@ -66,13 +51,18 @@ class Controls(PageCase):
         self.assertIn("of 47 cells", self.find("#filtered").text)
         self.assertEqual(self.find_all("#accuracy"), [], "what the filters leave empty is not there")
         self.assertEqual({text.split(",")[0] for text in self.texts("#cells tbody th")}, {"avx2"})
-        self.press("#filters input[value='neon']")
         self.draw_all()
+        self.press("#filters input[value='neon']")
         self.assertEqual(set(self.chart("update")), {"avx2, 8 threads on alpha", "neon, 4 threads on beta"})
         self.press("#filters-reset")
-        self.draw_all()
         self.assertEqual(len(self.chart("update")), 6)
         self.assertEqual(self.find("#filtered").text, "")
+
+    def only(self, key, value):
+        """As tick(), by the address."""
+        self.view(pages.measured(), "#" + urllib.parse.urlencode({key: json.dumps([value])}))
+        boxes = "return [...document.querySelectorAll(arguments[0])].map((one) => one.checked)"
+        self.assertEqual(self.run_script(boxes, f"#filter-{key} + * input[value='{value}']"), [True], key)
 
     def test_every_filter(self):
         for key, value, count in (
@@ -82,14 +72,11 @@ class Controls(PageCase):
             ("batch", "10000", 5),
         ):
             with self.subTest(key):
-                self.view(pages.measured())
-                self.tick(key, value)
+                self.only(key, value)
                 self.assertIn(f"{count} of 47 cells", self.find("#filtered").text)
-        self.view(pages.measured())
-        self.tick("optimizer", "adam")
+        self.only("optimizer", "adam")
         self.assertEqual({line.split(",")[0] for line in self.chart("curves")}, {"adam"})
-        self.view(pages.measured())
-        self.tick("dataset", "mnist")
+        self.only("dataset", "mnist")
         self.assertEqual(self.find_all("#time"), [])
 
     def test_nothing_left(self):
@@ -98,18 +85,28 @@ class Controls(PageCase):
         self.tick("model", "f1")
         self.assertIn("0 of 47 cells", self.find("#filtered").text)
         self.assertEqual(self.find_all("#time canvas"), [])
+        self.draw_all()
 
-    def test_address(self):
+    def test_theme(self):
+        def background():
+            return self.run_script("return getComputedStyle(document.body).backgroundColor")
+
+        def colour():
+            return self.run_script("return drawn('update').data.datasets[0].borderColor")
+
         self.view(pages.measured())
-        self.tick("backend", "avx512")
-        self.choose("#case", "1")
-        fragment = self.run_script("return location.hash")
-        before = self.chart("update")
-        self.open(pages.measured(), fragment)
-        self.assertEqual(self.chart("update"), before)
-        self.assertEqual(self.find("#case").get_attribute("value"), "1")
-        self.assertTrue(self.run_script("return document.querySelector(\"#filters input[value='avx512']\").checked"))
-        self.assertIn("case=1", fragment)
+        light, line = background(), colour()
+        self.press("#theme button[value='dark']")
+        dark = background()
+        self.assertNotEqual(dark, light)
+        self.assertNotEqual(colour(), line, "the charts take part")
+        self.assertEqual(self.pressed("#theme button[value='dark']"), "true")
+        self.press("#theme button[value='auto']")
+        self.assertEqual(background(), light)
+        self.media("dark")
+        wait_for(lambda: background() == dark, "the system's choice to count")
+        self.press("#theme button[value='light']")
+        self.assertEqual(background(), light)
 
     def test_trend(self):
         self.view(pages.measured())
@@ -136,35 +133,6 @@ class Controls(PageCase):
         for name in ("mnist", "fashion-mnist"):
             self.assertIn(f"Highest validation accuracy of mlp, {name}: ", words)
 
-    def test_bad_address(self):
-        for fragment in ("#case=99&series=x&base=nobody&budget=%5B1&theme=pink&trend=-1&backend=%5B%22", "#%%%=1", "#times"):
-            with self.subTest(fragment):
-                self.open(pages.everything(), fragment)
-                self.draw_all()
-                self.assertEqual(self.find("h1").text, "Batchmark report")
-        self.assertGreater(len(self.chart("update")), 0)
-
-    def test_theme(self):
-        def background():
-            return self.run_script("return getComputedStyle(document.body).backgroundColor")
-
-        def colour():
-            return self.run_script("return drawn('update').data.datasets[0].borderColor")
-
-        self.open(pages.measured())
-        light, line = background(), colour()
-        self.press("#theme button[value='dark']")
-        dark = background()
-        self.assertNotEqual(dark, light)
-        self.assertNotEqual(colour(), line, "the charts take part")
-        self.assertEqual(self.pressed("#theme button[value='dark']"), "true")
-        self.press("#theme button[value='auto']")
-        self.assertEqual(background(), light)
-        self.media("dark")
-        wait_for(lambda: background() == dark, "the system's choice to count")
-        self.press("#theme button[value='light']")
-        self.assertEqual(background(), light)
-
     def test_contents(self):
         self.view(pages.measured())
         link = next(link for link in self.find_all("#contents a") if link.text == "Trend" or link.text == "History")
@@ -176,3 +144,46 @@ class Controls(PageCase):
             "return [...document.querySelectorAll('#contents a')].filter((a) => !document.querySelector(a.hash)).length"
         )
         self.assertEqual(links, 0)
+
+
+class OwnPages(ControlsCase):
+    def test_axes(self):
+        self.open(pages.measured())
+        for name in ("x", "y"):
+            self.assertEqual([self.axis(chart, name) for chart in ("update", "epoch")], ["logarithmic", "logarithmic"])
+            self.assertEqual(self.pressed(f"#times-log-{name}"), "true")
+            self.press(f"#times-log-{name}")
+            self.assertEqual([self.axis(chart, name) for chart in ("update", "epoch")], ["linear", "linear"])
+            self.assertEqual(self.pressed(f"#times-log-{name}"), "false")
+        self.choose("#series", "gradient")  # drawn anew, the choice stays
+        self.assertEqual(self.axis("update", "x"), "linear")
+
+    def test_ideal_lines(self):
+        self.open(pages.measured())
+        self.chart("update")
+        self.press("#times-ideal")
+        self.assertEqual(self.pressed("#times-ideal"), "true")
+        self.assertTrue(self.run_script("return drawn('update').$ideals"))
+        lines = self.run_script("return drawn('update').$spec.ideals.map((line) => [line.at(1), line.at(10)])")
+        self.assert_near(lines[0][1], lines[0][0], "an update that costs the same")
+        self.assert_near(lines[1][1], 10 * lines[1][0], "an image that costs the same")
+
+    def test_address(self):
+        self.view(pages.measured())
+        self.tick("backend", "avx512")
+        self.choose("#case", "1")
+        fragment = self.run_script("return location.hash")
+        before = self.chart("update")
+        self.open(pages.measured(), fragment)
+        self.assertEqual(self.chart("update"), before)
+        self.assertEqual(self.find("#case").get_attribute("value"), "1")
+        self.assertTrue(self.run_script("return document.querySelector(\"#filters input[value='avx512']\").checked"))
+        self.assertIn("case=1", fragment)
+
+    def test_bad_address(self):
+        for fragment in ("#%%%=1&backend=%5B%22", "#times", "#case=99&series=x&base=nobody&budget=%5B1&theme=pink&trend=-1"):
+            with self.subTest(fragment):
+                self.open(pages.measured(), fragment)
+                self.assertEqual(self.find("h1").text, "Batchmark report")
+        self.draw_all()
+        self.assertGreater(len(self.chart("update")), 0)

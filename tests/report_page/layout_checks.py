@@ -1,9 +1,12 @@
 """Three sizes of window, light and dark: nothing wider than the window, nothing empty."""
+import unittest
+
 import pages
-from browser import PageCase, SIZES, THEMES, wait_for
+from browser import PageCase, SIZES, THEMES, WHOLE, wait_for
 
 
 class Layout(PageCase):
+    @unittest.skipUnless(WHOLE, "the short form has a window that changes")
     def test_sizes(self):
         for width, height in SIZES:
             self.size(width, height)
@@ -52,13 +55,19 @@ class Layout(PageCase):
         self.assertGreater(len(self.find_all("canvas")), 10)
 
     def test_window_that_changes(self):
+        """One that gets narrower and then wide."""
+        wide, medium, narrow = SIZES
+        self.size(*medium)
         self.open(pages.everything())
+        self.unfold_all()
         self.draw_all()
         heights = []
-        for width, height in ((360, 740), (1440, 900)):
+        for width, height in (medium, narrow, wide):
             self.size(width, height)
             self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
             self.check_width(width)
             self.check_charts()
             heights.append(self.find("#chart-optimizers").size["height"])
-        self.assertGreater(heights[0], 1.3 * heights[1], "in a narrow window the names of rows stand above them")
+        self.assertGreater(heights[1], 1.3 * heights[2], "in a narrow window the names of rows stand above them")
+        self.turn("dark")
+        self.check_charts()

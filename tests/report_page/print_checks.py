@@ -2,12 +2,12 @@
 import base64
 
 import pages
-from browser import PageCase
+from browser import PageCase, WHOLE
 
 
 class Print(PageCase):
     def test_print(self):
-        self.open(pages.everything(), "#theme=dark")
+        self.open(pages.everything() if WHOLE else pages.measured(), "#theme=dark")
         waiting = self.run_script("return Lazy.waiting()")
         self.assertGreater(waiting, 5, "charts far from the window are not drawn at first")
         self.run_script(
@@ -22,10 +22,6 @@ class Print(PageCase):
         self.assertEqual((printed["theme"], printed["waiting"]), ("light", 0))
         self.assertLess(max(printed["widths"]), 700)
         self.assertEqual(self.run_script("return document.documentElement.dataset.theme"), "dark")
-
-    def test_no_controls(self):
-        self.open(pages.everything())
-        self.draw_all()
         self.media(media="print")
         shown = self.run_script(
             """return [...document.querySelectorAll('select, input, #contents, #filters, .tools, .table-bar')]

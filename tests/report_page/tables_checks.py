@@ -129,9 +129,9 @@ class Tables(PageCase):
         self.press("#times-numbers > summary")
         rows = wait_for(lambda: self.find_all("#times-numbers tbody tr"), "the numbers")
         self.assertEqual(len(rows), 25)
+        self.unfold_all()
         for figure in ("speed", "roofline", "harness", "device", "budgets", "curves", "optimizers", "target", "verdicts"):
-            self.press(f"#{figure}-numbers > summary")
-            wait_for(lambda: self.find_all(f"#{figure}-numbers tbody tr"), f"the numbers of {figure}")
+            self.assertNotEqual(self.texts(f"#{figure}-numbers tbody tr"), [], figure)
 
     def test_repeat(self):
         self.view(pages.measured())

@@ -7,7 +7,7 @@ import pages
 from browser import PageCase
 
 
-class Text(PageCase):
+class OwnPages(PageCase):
     def test_markup_stays_text(self):
         self.open(pages.hostile())
         self.run_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
@@ -23,6 +23,21 @@ class Text(PageCase):
             self.assertIn(text, found["text"])
         self.assertTrue(any(pages.HOSTILE in option for option in found["options"]))
         self.assertIn(f"{pages.HOSTILE}, 8 threads", self.chart("update"))
+
+    def test_parts_without_data_are_not_there(self):
+        folder = pages.folder_of_all()
+        for page, part in (
+            (pages.report("train-only", os.path.join(folder, "train.jsonl")), "accuracy"),
+            (pages.report("compare-only", os.path.join(folder, "compare.jsonl")), "regression"),
+            (pages.report("history-only", os.path.join(folder, "history.jsonl")), "trends"),
+        ):
+            with self.subTest(part):
+                self.open(page)
+                self.assertEqual([one.get_attribute("id") for one in self.find_all(".part")], ["overview", part, "machines"])
+
+
+class Text(PageCase):
+    """On a page in common."""
 
     def test_nothing_is_loaded(self):
         self.view(pages.everything())
@@ -44,19 +59,6 @@ class Text(PageCase):
         user = pwd.getpwuid(os.getuid()).pw_name
         if user != "root":  # a word of its own in Chart.js
             self.assertNotIn(user, text)
-
-    def test_parts_without_data_are_not_there(self):
-        folder = pages.folder_of_all()
-        for page, part in (
-            (pages.report("train-only", os.path.join(folder, "train.jsonl")), "accuracy"),
-            (pages.report("compare-only", os.path.join(folder, "compare.jsonl")), "regression"),
-            (pages.report("history-only", os.path.join(folder, "history.jsonl")), "trends"),
-            (pages.landscape_only(), "landscape"),
-        ):
-            with self.subTest(part):
-                self.open(page)
-                self.draw_all()
-                self.assertEqual([one.get_attribute("id") for one in self.find_all(".part")], ["overview", part, "machines"])
 
     def test_failures_come_first(self):
         self.view(pages.everything())
