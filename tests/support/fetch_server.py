@@ -57,7 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.head(416, 0, Content_Range=f"bytes */{size}")
         rest = content[begin:]
         if behaviour == "wrong" or (behaviour == "wrongonce" and begin > 0):
-            rest = bytes(255 - byte for byte in rest)
+            rest = rest.translate(bytes(range(255, -1, -1)))
         claimed = {"short": len(rest) // 2, "long": len(rest) + 1000}.get(behaviour, len(rest))
         if behaviour == "endless":
             self.head(200, None)
