@@ -175,7 +175,7 @@ static void check_refused(const char *name, const char *text) {
 /* A sanitizer may catch the signal and exit or abort instead; death it stays. */
 static void check_killed(const char *name, int number) {
     struct outcome outcome = run_bad(name);
-    int32_t sanitized = bm_test_env("BM_TEST_SANITIZE")[0] != '\0';
+    int32_t sanitized = bm_test_sanitized();
     if (sanitized && WIFEXITED(outcome.status)) {
         int code = WEXITSTATUS(outcome.status);
         TEST_CHECK_MSG(code != EXIT_REFUSED && code != EXIT_DONE && code != EXIT_ERROR,
@@ -204,7 +204,7 @@ static uint32_t count_differences(const struct report *report) {
 static void check_exit0(void) {
     struct outcome outcome = run_bad("bad_exit0");
     TEST_CHECK_MSG(WIFEXITED(outcome.status), "wait status %d", outcome.status);
-    if (bm_test_env("BM_TEST_SANITIZE")[0] == '\0') {
+    if (!bm_test_sanitized()) {
         TEST_CHECK(WEXITSTATUS(outcome.status) == 0);
     }
 }

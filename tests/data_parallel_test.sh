@@ -139,5 +139,7 @@ if [ $code = 5 ]; then
     run vulkan --backend vulkan:llvmpipe --batch 7 --data-parallel 2
     grep -q '"data_parallel":2.*"status":"ok"\|"status":"ok".*"data_parallel":2' vulkan.jsonl || fail "vulkan"
     [ -z "${BM_TEST_WHOLE-}" ] || run vulkan_mlp --config mlp.ini --backend vulkan:llvmpipe --batch 64 --data-parallel 2
+elif [ $code != 2 ]; then
+    fail "vulkan: expected exit code 5, or 2 without such a device, found $code: $(cat none.txt)"
 fi
 printf 'ok\n'

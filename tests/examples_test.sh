@@ -8,9 +8,7 @@ set -euo pipefail
 . "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 [ -z "${BM_TEST_SANITIZE-}" ] || skip "an installation with sanitizers is for nobody"
-for component in program development; do # the rivals' libraries are large
-    cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/prefix" --component $component >"$work/log" || fail "$(tail -n 3 "$work/log")"
-done
+install_program "$work/prefix"
 program=$work/prefix/bin/batchmark
 # The build tool of this build: another need not be installed.
 CMAKE_GENERATOR=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$BM_TEST_BINARY_DIR/CMakeCache.txt")

@@ -8,9 +8,7 @@ set -euo pipefail
 . "$BM_TEST_SOURCE_DIR/tests/support/script.sh"
 
 [ -z "${BM_TEST_SANITIZE-}" ] || skip "an installation with sanitizers is for nobody"
-for component in program development; do # the rivals' libraries are large
-    cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/first" --component $component >"$work/log" || fail "$(tail -n 3 "$work/log")"
-done
+install_program "$work/first"
 mv "$work/first" "$work/prefix"
 guide=$work/prefix/share/doc/batchmark/plugins.md
 [ -e "$guide" ] || fail "the guide is not installed"

@@ -230,7 +230,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "worker") == 0) {
         bm_serve_main(argc - 1, argv + 1);
     }
-    if (bm_test_env("BM_TEST_SANITIZE")[0] != '\0') {
+    if (bm_test_sanitized()) {
         TEST_SKIP("a sanitizer's own instructions would be counted, and valgrind runs none");
     }
     (void)snprintf(plugin_path, sizeof plugin_path, "%s/bm_scalar.so",

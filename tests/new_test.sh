@@ -13,9 +13,7 @@ unset BATCHMARK_PLUGINS
 mkdir "$HOME"
 
 # A blank in the path: presets, makefiles and flags must stand it.
-for component in program development; do # the rivals' libraries are large
-    cmake --install "$BM_TEST_BINARY_DIR" --prefix "$work/first" --component $component >"$work/log" || fail "$(tail -n 3 "$work/log")"
-done
+install_program "$work/first"
 mv "$work/first" "$work/a prefix"
 prefix="$work/a prefix"
 program=$prefix/bin/batchmark

@@ -2,8 +2,7 @@
 # The packages of this build: what is in which, nothing that tells where they were built, the same bytes whoever packs them.
 # The archive runs where it is unpacked. The Debian packages are installed into an empty tree that has nothing but the
 # packages which they depend on, copied from this machine, and are used there; slow_package_test.sh does that with a whole
-# Debian. Of the Debian packages only batchmark-dev is packed twice here, and lintian is not asked: slow_reproducible_test.sh
-# compares them all, made by ci/package, which asks it.
+# Debian. Of the Debian packages only batchmark-dev is packed twice here: slow_reproducible_test.sh compares them all.
 set -euo pipefail
 
 # shellcheck source=tests/support/script.sh
@@ -146,6 +145,15 @@ opened=$(grep -rhoE 'so\.[0-9]+", "[a-z0-9]+"' "$BM_TEST_SOURCE_DIR/harness" --i
 for package in $opened libvulkan1; do
     grep -qwF "$package" named.txt || fail "batchmark opens what $package has, which it neither recommends nor suggests"
 done
+
+if command -v lintian >/dev/null; then
+    as_who=()
+    [ "$(id -u)" -ne 0 ] || as_who=(--allow-root)
+    lintian "${as_who[@]}" --fail-on error,warning packages/*.deb >lintian.txt 2>&1 || fail "lintian: $(cat lintian.txt)"
+    echo "package_test: lintian: clean"
+else
+    echo "package_test: lintian: not here, not asked"
+fi
 
 # ---- Installed into a tree of their own ----
 

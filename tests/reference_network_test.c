@@ -510,14 +510,10 @@ static void check_seeds(const char *layers, struct bm_shape shape, size_t batch)
     TEST_CHECK_MSG(batch == 2 || tight >= 2, "only %u of 4 bounds are tight", tight);
 }
 
-/* Then the largest batch takes long, and touches no other memory. */
-static int is_sanitized(void) {
-    return bm_test_env("BM_TEST_SANITIZE")[0] != '\0';
-}
-
+/* With sanitizers the largest batch takes long, and touches no other memory. */
 static void test_honest(void) {
     static const size_t batches[] = {2, 7, 64};
-    for (size_t i = 0; i < (is_sanitized() ? 2 : 3); i++) {
+    for (size_t i = 0; i < (bm_test_sanitized() ? 2 : 3); i++) {
         check_seeds(DEEP, vector, batches[i]);
         check_seeds(CONVOLUTIONS, image, batches[i]);
     }
@@ -561,7 +557,7 @@ static void test_faults(size_t batch) {
 int main(void) {
     test_honest();
     test_faults(7);
-    if (!is_sanitized()) {
+    if (!bm_test_sanitized()) {
         test_faults(64);
     }
     return 0;

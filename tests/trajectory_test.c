@@ -270,7 +270,7 @@ static void test_problem(const struct problem *problem,
 /* With sanitizers each network and optimizer once. */
 static void
 test_problems(const struct bm_plugin *const *real, const char *const *names, uint32_t real_count) {
-    size_t step = bm_test_env("BM_TEST_SANITIZE")[0] == '\0' ? 1 : 4;
+    size_t step = bm_test_sanitized() ? 4 : 1;
     for (size_t p = 0; p < PROBLEM_COUNT; p += step) {
         test_problem(&problems[p], real, names, real_count, p < 9);
     }

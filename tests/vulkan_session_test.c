@@ -1,6 +1,6 @@
 /* A session of the vulkan backend on a device with faults (plugins/vulkan_faults): every failure
  * has a status and a reason, one of the device's work stays until destroy, and destroy gives all
- * back and returns, whatever the device does. */
+ * back and returns, whatever the device does. The short form has one failure of five. */
 #include "plugins/vulkan_faults/faults.h"
 #include "session.h"
 #include "test.h"
@@ -200,7 +200,7 @@ static void check_reason(const struct bm_error *error, const char *name) {
 static int is_slow(void) {
     const char *options = getenv("BM_TEST_OPTIONS");
     int has_options = options != NULL && options[0] != '\0';
-    return has_options || bm_test_env("BM_TEST_SANITIZE")[0] != '\0';
+    return has_options || bm_test_sanitized();
 }
 
 /* ---- Every call of Vulkan fails once ---- */

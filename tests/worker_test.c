@@ -98,7 +98,7 @@ static void test_faults(void) {
 
 /* The last thread ends the process; a leak checker then finds what nobody freed, and may abort. */
 static void test_end_of_thread(void) {
-    int sanitized = bm_test_env("BM_TEST_SANITIZE")[0] != '\0';
+    int sanitized = bm_test_sanitized();
     struct fault fault = {"end thread", BM_VERDICT_CRASHED, "exited with status 0 in device_count"};
     fault.reason = sanitized ? "in device_count" : fault.reason;
     test_fault(&fault);

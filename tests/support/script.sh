@@ -10,6 +10,14 @@ fail() {
     exit 1
 }
 
+# install_program FOLDER: this build, without the rivals, whose libraries are large.
+install_program() {
+    local component
+    for component in program development; do
+        cmake --install "$BM_TEST_BINARY_DIR" --prefix "$1" --component $component >"$work/log" || fail "$(tail -n 3 "$work/log")"
+    done
+}
+
 # 77: what ctest counts as skipped.
 skip() {
     printf '%s: skipped: %s\n' "$(basename "$0" .sh)" "$1"

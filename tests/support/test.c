@@ -9,3 +9,7 @@ const char *bm_test_env(const char *name) {
 int bm_test_whole(void) {
     return getenv("BM_TEST_WHOLE") != NULL;
 }
+
+int bm_test_sanitized(void) {
+    return bm_test_env("BM_TEST_SANITIZE")[0] != '\0';
+}

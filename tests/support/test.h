@@ -48,4 +48,7 @@ const char *bm_test_env(const char *name);
  * is set. */
 int bm_test_whole(void);
 
+/* Whether this build has sanitizers, which make all slow. */
+int bm_test_sanitized(void);
+
 #endif
