@@ -37,6 +37,18 @@ double bm_fastest_ask_ns(struct bm_campaign *campaign,
     return update_ns;
 }
 
+/* Whoever expected that backend to win must read why it did not. */
+static void say_left_out(struct bm_campaign *campaign,
+                         const struct bm_row *row,
+                         const struct bm_verdict *verdict) {
+    if (verdict->kind != BM_VERDICT_OK && verdict->kind != BM_VERDICT_UNSUPPORTED &&
+        verdict->kind != BM_VERDICT_INTERRUPTED) {
+        bm_progress_clear(&campaign->progress);
+        (void)fprintf(stderr, "backend: %s left out: %s: %s\n", row->file->name,
+                      bm_verdict_status(verdict->kind), verdict->reason);
+    }
+}
+
 static double estimate_ns(struct bm_campaign *campaign, struct bm_row *row, uint64_t batch) {
     struct bm_verdict verdict = {.kind = BM_VERDICT_OK};
     bm_progress_show(&campaign->progress, bm_campaign_left_s(campaign), "%s batch %llu: how fast?",
@@ -44,6 +56,7 @@ static double estimate_ns(struct bm_campaign *campaign, struct bm_row *row, uint
     double update_ns = bm_fastest_open(campaign, row, batch, &verdict)
                            ? bm_fastest_ask_ns(campaign, row, "calibrate", &verdict)
                            : 0;
+    say_left_out(campaign, row, &verdict);
     bm_schedule_stop(row);
     return update_ns;
 }

@@ -21,7 +21,7 @@ double bm_fastest_ask_ns(struct bm_campaign *campaign,
 
 /* The row whose update of `batch` images is the fastest, roughly timed, said on standard error
  * where there was a choice; INVALID if none can. Rows that compute nothing and plugins without a
- * device are passed over. */
+ * device are passed over; that one failed is said there too. */
 int32_t bm_fastest_row(struct bm_campaign *campaign, uint64_t batch, struct bm_row **fastest);
 
 #endif

@@ -225,6 +225,11 @@ lost = mishap("from-nan", "nan", "update 1 ", *PLAIN, "--epochs", 1, "--from", f
 expect(training["epochs"] < 9 and training["at_update"] <= training["updates"], "a training that diverged went on")
 mishap("stalled", "stalled", "no progress", *PLAIN, "--lr", 1e-12, "--epochs", 2)
 
+# Where none is named, one that fails is left out, and that is said.
+batchmark("train", *plugin("bad", "bad_segfault_gradient"), "--epochs", 1, "-o", "choice.jsonl",
+          says="backend: bad_segfault_gradient left out: crashed: ")
+expect(one(read("choice.jsonl"), "training")["status"] == "ok", "the fastest did not train")
+
 # ---- Limits ----
 
 cut = mishap("cut", "cut", "--training-time", "--training-time", "1ms", "--epochs", 10**9)
