@@ -179,6 +179,9 @@ gate one 2 HEAD~1
 says 'error: 90% of "fast.filled" & <more>'
 backend one fast 10
 
+# What it builds may be loaded, whatever the caller lets others do.
+(umask 0 && gate three 1 HEAD)
+
 # A hook's variables are about another repository.
 GIT_DIR=$work/two/.git GIT_INDEX_FILE=$work/two/.git/index GIT_WORK_TREE=$work/two gate three 1 HEAD
 
