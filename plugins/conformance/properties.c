@@ -181,6 +181,7 @@ void bm_conform_property_bits_any_threads(struct bm_conform *conform) {
 #define COUNT_TRIES 3u /* a moment's disturbance does not end the search for a count */
 #define TIME_UPDATES_MIN UINT64_C(4)
 #define TIME_TRIES_MIN 7u
+#define STEADY_TRIES 4u
 #define TRIES_NS UINT64_C(3000000000) /* of processor time, beyond which there are no more */
 #define TIME_UPDATES_MAX (UINT64_C(1) << 20)
 #define RATIO_MIN 1.6
@@ -211,19 +212,22 @@ static int is_about_two(double ratio) {
 }
 
 /* The best of several tries each, in turns; of more where one of the two alone may have had a lucky
- * moment, as on a processor whose other half somebody else uses. */
+ * moment, as on a processor whose other half somebody else uses: where it is not about two, and
+ * until it has been for some tries. */
 static double ratio_of_times(struct bm_conform_session *test, uint64_t count) {
     uint64_t one_ns = UINT64_MAX;
     uint64_t two_ns = UINT64_MAX;
     double ratio = 0;
+    uint32_t steady = 0; /* the last tries after which it was about two */
     uint64_t end_ns = bm_conform_cpu_ns() + TRIES_NS;
     for (uint32_t i = 0;
-         i < TIME_TRIES_MIN || (!is_about_two(ratio) && bm_conform_cpu_ns() < end_ns); i++) {
+         i < TIME_TRIES_MIN || (steady < STEADY_TRIES && bm_conform_cpu_ns() < end_ns); i++) {
         uint64_t one = time_updates(test, count);
         uint64_t two = time_updates(test, 2 * count);
         one_ns = one < one_ns ? one : one_ns;
         two_ns = two < two_ns ? two : two_ns;
         ratio = (double)two_ns / (double)one_ns;
+        steady = is_about_two(ratio) ? steady + 1 : 0;
     }
     return ratio;
 }
