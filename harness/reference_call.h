@@ -183,7 +183,7 @@ static inline void multiply(const struct call *call,
     }
 }
 
-/* Terms of an inner product over values that are zero, or exactly zero in every backend. */
+/* Terms of an inner product, without those that are exactly zero in every backend. */
 static inline double
 count_terms(const double *value, const float *sigma, size_t count, size_t step) {
     size_t terms = 0;
