@@ -482,8 +482,13 @@ static double looseness(const struct bm_model *model, const struct bm_reference 
 static const struct bm_shape vector = {100, 1, 1};
 static const struct bm_shape image = {3, 12, 12};
 
-/* Returns the bound over the gradient, of the worst weight tensor. */
-static double check_honest(const char *layers, struct bm_shape shape, size_t batch, uint64_t seed) {
+struct honest {
+    uint32_t tight;        /* seeds whose bound is a small part of the gradient */
+    uint32_t undetermined; /* seeds of whose gradient float32 says nothing */
+};
+
+static void check_honest(
+    const char *layers, struct bm_shape shape, size_t batch, uint64_t seed, struct honest *sum) {
     struct bm_model model;
     struct bm_reference reference = prepare(&model, layers, shape, batch, seed);
     double most = 0;
@@ -492,22 +497,33 @@ static double check_honest(const char *layers, struct bm_shape shape, size_t bat
         most = fmax(most, largest_ratio(&reference));
     }
     double loose = looseness(&model, &reference);
-    printf("%.12s..., batch %zu, seed %llu: error / bound %.3f, bound / gradient %.1e\n", layers,
-           batch, (unsigned long long)seed, most, loose);
+    printf("%.12s..., batch %zu, seed %llu: error / bound %.3f, bound / gradient %.1e%s\n", layers,
+           batch, (unsigned long long)seed, most, loose,
+           reference.is_undetermined ? ", undetermined" : "");
     TEST_CHECK_MSG(most <= 1, "an honest step is outside the bound: %.3g", most);
+    sum->tight += loose < 0.05;
+    sum->undetermined += reference.is_undetermined;
     bm_reference_free(&reference);
-    return loose;
 }
 
 /* Of four seeds, so that one where a branch lies inside its error, which may take a few per cent of
  * the gradient in a network of this size, does not decide. */
 static void check_seeds(const char *layers, struct bm_shape shape, size_t batch) {
-    uint32_t tight = 0;
+    struct honest seeds = {0};
     for (uint64_t seed = 1; seed <= 4; seed++) {
-        tight += check_honest(layers, shape, batch, seed) < 0.05;
+        check_honest(layers, shape, batch, seed, &seeds);
     }
-    /* Of two images a batch norm leaves the sign alone: the gradient below it is rounding. */
-    TEST_CHECK_MSG(batch == 2 || tight >= 2, "only %u of 4 bounds are tight", tight);
+    /* Of two images a batch norm leaves the sign alone: the gradient below it is rounding. Below
+     * several of them nothing else is left, and a large bound alone would judge it; a convolution's
+     * channels have more values than two. */
+    if (batch > 2) {
+        TEST_CHECK_MSG(seeds.tight >= 2, "only %u of 4 bounds are tight", seeds.tight);
+        TEST_CHECK_MSG(seeds.undetermined == 0, "%u of 4 undetermined", seeds.undetermined);
+    } else if (shape.height == 1) {
+        TEST_CHECK_MSG(seeds.undetermined >= 2, "only %u of 4 undetermined", seeds.undetermined);
+    } else {
+        TEST_CHECK_MSG(seeds.undetermined == 0, "%u of 4 undetermined", seeds.undetermined);
+    }
 }
 
 /* With sanitizers the largest batch takes long, and touches no other memory. */
