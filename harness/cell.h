@@ -89,7 +89,8 @@ struct bm_cell {
     double update_ns; /* estimate before timing */
     double clock_ns;
     double budget_s; /* for its check and its rounds; the fewest rounds are made all the same */
-    double spare_s;  /* what series beside the update may take where an update is slow */
+    double spare_s;  /* what series beside the update may take where an update is slow, and what
+                      * epochs may that repeat the first */
     double check_s;  /* of spent_s what came before the first round */
     double spent_s;
     double asleep_cpu_share; /* most that other workers' processor time was of a block while they

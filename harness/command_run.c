@@ -57,21 +57,30 @@ static double need_s(const struct bm_row *row, uint64_t batch) {
     return estimate > 0 ? bm_schedule_need_s(estimate) : SMALL_CELL_S;
 }
 
-/* What a cell may spend beyond its need: what the sizes that still fit leave over, in equal parts.
- */
-static double spare_s(const struct bm_campaign *run, uint32_t index) {
+/* What the sizes from `index` on need, upward, as far as it fits into what is left; `cells` counts
+ * those that fit and compute something. */
+static double needs_s(const struct bm_campaign *run, uint32_t index, uint32_t *cells) {
     double left_s = bm_campaign_left_s(run);
-    uint32_t cells = 0;
+    double sum_s = 0;
+    *cells = 0;
     for (uint32_t i = index; i < run->batch_count; i++) {
         for (uint32_t r = 0; r < run->selection.row_count; r++) {
             double need = need_s(&run->selection.row[r], run->batches[i]);
-            if (run->selection.row[r].device != NULL && need <= left_s) {
-                left_s -= need;
-                cells += !run->selection.row[r].computes_nothing;
+            if (run->selection.row[r].device != NULL && sum_s + need <= left_s) {
+                sum_s += need;
+                *cells += !run->selection.row[r].computes_nothing;
             }
         }
     }
-    return cells == 0 ? 0 : left_s / cells;
+    return sum_s;
+}
+
+/* What a cell may spend beyond its need: what the sizes that still fit leave over, in equal parts.
+ */
+static double spare_s(const struct bm_campaign *run, uint32_t index) {
+    uint32_t cells = 0;
+    double needs = needs_s(run, index, &cells);
+    return cells == 0 ? 0 : (bm_campaign_left_s(run) - needs) / cells;
 }
 
 /* A row whose plugin could not be asked has the same verdict at every size. */
@@ -134,8 +143,19 @@ static int32_t take_earlier(struct bm_campaign *run, struct bm_cell *cell, uint3
     return BM_STATUS_OK;
 }
 
+struct batch_turn {
+    struct bm_campaign *run;
+    uint32_t index; /* of the batch size that is measured */
+};
+
+static double later_s(void *context) {
+    const struct batch_turn *turn = context;
+    uint32_t cells = 0;
+    return needs_s(turn->run, turn->index + 1, &cells);
+}
+
 static void show_progress(void *context, const struct bm_cell *cell, const char *what) {
-    struct bm_campaign *run = context;
+    struct bm_campaign *run = ((struct batch_turn *)context)->run;
     char label[BM_NAME_SIZE + 16];
     bm_row_label(cell->row, label, sizeof label);
     bm_progress_show(&run->progress, bm_campaign_left_s(run), "batch %llu, %s: %s, round %u",
@@ -166,6 +186,7 @@ static int32_t measure_batch(struct bm_campaign *run, uint32_t index) {
         count += !taken;
     }
     if (status == BM_STATUS_OK) {
+        struct batch_turn turn = {run, index};
         struct bm_schedule schedule = {
             .rows = run->selection.row,
             .row_count = rows,
@@ -173,8 +194,9 @@ static int32_t measure_batch(struct bm_campaign *run, uint32_t index) {
             .epoch_time_s = run->options->epoch_time_s,
             .hang_time_s = run->options->hang_time_s,
             .seed = run->of.seed,
+            .later_s = later_s,
             .progress = show_progress,
-            .context = run,
+            .context = &turn,
         };
         bm_schedule_measure(&schedule, cells, count);
         for (uint32_t i = 0; i < count; i++) {

@@ -303,7 +303,8 @@ const struct bm_option_spec bm_option_table[] = {
      .help = "of builds: longest time for one cell; less sees less (default: 55s)"},
     {.name = "epoch-time", .value = "TIME", .commands = RUN,
      .set = bm_set_duration, FIELD(epoch_time_s), .is_recorded = 1,
-     .help = "an epoch that takes longer is extrapolated from its updates (default: 20s)"},
+     .help = "an epoch that takes longer, or what larger batch sizes need, is extrapolated from its "
+             "updates (default: 20s)"},
     {.name = "time-limit", .value = "TIME", .letter = 'l', .commands = TRAIN,
      .set = bm_set_duration, FIELD(time_limit_s), .is_recorded = 1,
      .help = "longest time for the whole command; a training that runs then is cut, those behind it "

@@ -22,6 +22,7 @@
 #define TOLERANCE 0.01
 #define SLOW_NS 5e9   /* above this, one round will do */
 #define PART_VALUES 3 /* of the block that estimates a part of an update */
+#define EPOCHS_MAX 3u
 #define FAILURES_MAX 3u
 /* A session above this share of the free memory is not held three times. */
 #define MEMORY_SHARE 0.1
@@ -547,19 +548,32 @@ static double epoch_update_ns(const struct bm_cell *cell) {
     return stats.count > 0 ? stats.median_ns : cell->update_ns;
 }
 
+/* The first epoch takes nothing that later sizes need; another one only from what the cell may
+ * spend beyond its own need. */
+static int32_t epoch_fits(const struct bm_schedule *schedule,
+                          const struct bm_cell *cell,
+                          double expected_s,
+                          double spent_s) {
+    double later_s = schedule->later_s == NULL ? 0 : schedule->later_s(schedule->context);
+    if (cell->epoch_count == EPOCHS_MAX || spent_s + expected_s > schedule->epoch_time_s ||
+        now_s(schedule) + expected_s + later_s > schedule->deadline_s) {
+        return 0;
+    }
+    return cell->epoch_count == 0 || spent_s + expected_s <= cell->spare_s;
+}
+
 static void run_epochs(const struct bm_schedule *schedule, struct bm_cell *cell, uint32_t index) {
     uint64_t images = cell->of->dataset->split[BM_SPLIT_TRAIN].count;
     uint64_t updates = (images + cell->batch - 1) / cell->batch;
     double expected_s = 1e-9 * epoch_update_ns(cell) * (double)updates;
-    double left_s = schedule->epoch_time_s;
+    double spent_s = 0;
     cell->epoch_updates = updates;
-    while (cell->epoch_count < 3 && expected_s <= left_s &&
-           now_s(schedule) + expected_s <= schedule->deadline_s) {
+    while (epoch_fits(schedule, cell, expected_s, spent_s)) {
         json_t *reply = NULL;
+        double before_s = now_s(schedule);
         report(schedule, cell, "epoch");
         json_t *command =
             json_pack("{s:s, s:i}", "do", "epoch", "epoch", (int)cell->epoch_count + 1);
-        double before_s = now_s(schedule);
         if (!ask(schedule, cell, index, command, expected_s, &reply, &cell->mishap)) {
             json_decref(reply);
             return;
@@ -571,7 +585,7 @@ static void run_epochs(const struct bm_schedule *schedule, struct bm_cell *cell,
             return;
         }
         cell->epoch_s[cell->epoch_count++] = seconds;
-        left_s -= now_s(schedule) - before_s;
+        spent_s += now_s(schedule) - before_s;
     }
 }
 

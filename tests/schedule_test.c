@@ -77,6 +77,8 @@ struct scene {
     double spare_s;
     double deadline_s;
     double epoch_time_s;
+    double epoch_s; /* of one */
+    double later_s;
     double drift;
     uint32_t replayed; /* the next series that may be replayed */
 };
@@ -112,10 +114,16 @@ static void pass_time(void *context, const struct bm_cell *cell, const char *wha
         clock_s += scene->check_s;
     } else if (strcmp(what, "replay") == 0) {
         clock_s += replay_s(scene, cell);
+    } else if (strcmp(what, "epoch") == 0) {
+        clock_s += scene->epoch_s;
     }
     for (uint32_t i = 0; i < HOST_SERIES; i++) {
         clock_s += strcmp(what, bm_series_names[i]) == 0 ? block_s(scene, cell, i) : 0;
     }
+}
+
+static double later_s(void *context) {
+    return ((const struct scene *)context)->later_s;
 }
 
 /* ---- Measuring ---- */
@@ -184,6 +192,7 @@ static void measure(struct scene *scene, json_t *answers) {
                                          .hang_time_s = 60,
                                          .seed = 1,
                                          .now_s = read_clock,
+                                         .later_s = later_s,
                                          .progress = pass_time,
                                          .context = scene};
     tell_worker(answers);
@@ -291,6 +300,35 @@ static void test_long_check(void) {
     TEST_CHECK(cell.check_s == 30 && clock_s <= scene.deadline_s);
 }
 
+/* ---- Epochs ---- */
+
+static void check_epochs(const struct scene *sane, uint32_t expected) {
+    struct scene scene = *sane;
+    measure_well(&scene);
+    TEST_CHECK_MSG(cell.epoch_count == expected, "found %u epochs, expected %u", cell.epoch_count,
+                   expected);
+    TEST_CHECK(clock_s + scene.later_s <= scene.deadline_s);
+}
+
+/* An epoch of ten updates of 22 ms that takes 0.35 s, after 3.5 s for check, rounds and replays. */
+static void test_epochs(void) {
+    struct scene scene = uneven;
+    scene.epoch_s = 0.35;
+    check_epochs(&scene, 0);
+    scene.epoch_time_s = 20;
+    check_epochs(&scene, 3);
+    scene.epoch_time_s = 0.8;
+    check_epochs(&scene, 2);
+    scene.epoch_time_s = 20;
+    scene.spare_s = 0.5; /* the first takes none of it, and two are more */
+    check_epochs(&scene, 1);
+    scene.spare_s = 6;
+    scene.later_s = 995.6;
+    check_epochs(&scene, 2);
+    scene.later_s = 996.3;
+    check_epochs(&scene, 0);
+}
+
 /* ---- Answers that are none ---- */
 
 /* Takes over `reply`. */
@@ -332,6 +370,7 @@ int main(int argc, char **argv) {
     test_time_limit();
     test_disturbed_estimate();
     test_long_check();
+    test_epochs();
     test_garbage();
     return 0;
 }
