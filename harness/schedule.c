@@ -49,22 +49,32 @@ static uint32_t rounds_min(const struct bm_cell *cell) {
     return cell->update_ns > SLOW_NS ? 1 : BM_STATS_ROUNDS_MIN;
 }
 
-/* The updates of the check, of the rounds of updates with their unrecorded ones, and of the replay.
- */
-double bm_schedule_need_s(double update_ns) {
-    double block = BM_MEASURE_WARM_UP + UPDATES_MIN;
-    double blocks = update_ns > SLOW_NS ? 2 : BM_STATS_ROUNDS_MIN + 1;
-    double large_s = 1e-9 * update_ns * (CHECK_UPDATES + blocks * block);
+/* At least a second, for processes, sessions and what is short. */
+static double at_least_s(double large_s) {
     return large_s > 1 ? 1 + large_s : 1.5;
 }
 
-void bm_schedule_explain(struct bm_cell *cell, double left_s) {
+/* The updates of the fewest rounds with their unrecorded ones, and of the replay. */
+static double rounds_s(double update_ns) {
+    double block = BM_MEASURE_WARM_UP + UPDATES_MIN;
+    double blocks = update_ns > SLOW_NS ? 2 : BM_STATS_ROUNDS_MIN + 1;
+    return 1e-9 * update_ns * blocks * block;
+}
+
+double bm_schedule_need_s(double update_ns) {
+    return at_least_s(1e-9 * update_ns * CHECK_UPDATES + rounds_s(update_ns));
+}
+
+static void explain(struct bm_cell *cell, const char *what, double need_s, double left_s) {
     cell->verdict.kind = BM_VERDICT_SKIPPED;
     (void)snprintf(cell->verdict.reason, sizeof cell->verdict.reason,
-                   "an update takes about %.3g s, so the cell %.0f s; %.0f s of the time limit are "
-                   "left",
-                   1e-9 * cell->update_ns, ceil(bm_schedule_need_s(cell->update_ns)),
-                   left_s > 0 ? left_s : 0);
+                   "an update takes about %.3g s, so %s %.0f s; %.0f s of the time limit are left "
+                   "for it",
+                   1e-9 * cell->update_ns, what, ceil(need_s), left_s > 0 ? floor(left_s) : 0);
+}
+
+void bm_schedule_explain(struct bm_cell *cell, double left_s) {
+    explain(cell, "the cell", bm_schedule_need_s(cell->update_ns), left_s);
 }
 
 /* A value is long against the clock, a block about BLOCK_NS and at least three updates. */
@@ -333,8 +343,9 @@ estimate_part(const struct bm_schedule *schedule, struct bm_cell *cell, enum bm_
     return is_time(median_ns) ? median_ns : cell->update_ns;
 }
 
-/* Everything before the first timed block. */
-static void check_cell(const struct bm_schedule *schedule, struct bm_cell *cell) {
+/* Everything before the first timed block. `claimed_s` is what the cells need that were checked
+ * before it. */
+static void check_cell(const struct bm_schedule *schedule, struct bm_cell *cell, double claimed_s) {
     json_t *reply = NULL;
     double expected_s = 1e-9 * cell->update_ns * 8;
     report(schedule, cell, "check");
@@ -359,9 +370,10 @@ static void check_cell(const struct bm_schedule *schedule, struct bm_cell *cell)
         return;
     }
     bm_row_learn(cell->row, cell->batch, cell->update_ns);
-    double left_s = schedule->deadline_s - now_s(schedule);
-    if (bm_schedule_need_s(cell->update_ns) > left_s) {
-        bm_schedule_explain(cell, left_s);
+    double left_s = schedule->deadline_s - now_s(schedule) - claimed_s;
+    double need_s = at_least_s(rounds_s(cell->update_ns));
+    if (need_s > left_s) {
+        explain(cell, "the rest of the cell", need_s, left_s);
         return;
     }
     double gradient_ns = estimate_part(schedule, cell, BM_SERIES_GRADIENT);
@@ -642,6 +654,7 @@ static void run_rounds(const struct bm_schedule *schedule, struct bm_cell *cells
 void bm_schedule_measure(const struct bm_schedule *schedule,
                          struct bm_cell *cells,
                          uint32_t count) {
+    double claimed_s = 0;
     for (uint32_t i = 0; i < count && bm_interrupt_signal() == 0; i++) {
         struct bm_cell *cell = &cells[i];
         if (!cell->active) {
@@ -655,9 +668,15 @@ void bm_schedule_measure(const struct bm_schedule *schedule,
             continue;
         }
         double before_s = now_s(schedule);
-        check_cell(schedule, cell);
+        double left_s = schedule->deadline_s - before_s - claimed_s;
+        if (cell->update_ns > 0 && bm_schedule_need_s(cell->update_ns) > left_s) {
+            bm_schedule_explain(cell, left_s);
+            continue;
+        }
+        check_cell(schedule, cell, claimed_s);
         cell->check_s = now_s(schedule) - before_s;
         cell->spent_s = cell->check_s;
+        claimed_s += cell->active ? at_least_s(rounds_s(cell->update_ns)) : 0;
     }
     run_rounds(schedule, cells, count);
     for (uint32_t i = 0; i < count; i++) {

@@ -79,6 +79,7 @@ struct scene {
     double epoch_time_s;
     double epoch_s; /* of one */
     double later_s;
+    double second_ns; /* estimate of an update of another cell; 0: there is none */
     double drift;
     uint32_t replayed; /* the next series that may be replayed */
 };
@@ -143,6 +144,7 @@ static struct bm_case of = {.model = &model,
                             .reference_fd = -1};
 
 static struct bm_cell cell;
+static struct bm_cell second;
 
 static void make_case(void) {
     struct bm_error error;
@@ -184,9 +186,12 @@ static int has_no_child(void) {
 
 /* Takes over the answers. */
 static void measure(struct scene *scene, json_t *answers) {
-    struct bm_row row = {.options = &options, .file = &file, .answer = &loaded, .data_parallel = 1};
-    const struct bm_schedule schedule = {.rows = &row,
-                                         .row_count = 1,
+    const struct bm_row row = {
+        .options = &options, .file = &file, .answer = &loaded, .data_parallel = 1};
+    struct bm_row rows[2] = {row, row};
+    struct bm_cell cells[2];
+    const struct bm_schedule schedule = {.rows = rows,
+                                         .row_count = 2,
                                          .deadline_s = scene->deadline_s,
                                          .epoch_time_s = scene->epoch_time_s,
                                          .hang_time_s = 60,
@@ -198,21 +203,28 @@ static void measure(struct scene *scene, json_t *answers) {
     tell_worker(answers);
     clock_s = 0;
     scene->replayed = 0;
-    cell = (struct bm_cell){.row = &row,
-                            .of = &of,
-                            .batch = BATCH,
-                            .requested = BATCH,
-                            .budget_s = scene->budget_s,
-                            .spare_s = scene->spare_s,
-                            .active = 1};
-    bm_schedule_measure(&schedule, &cell, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        cells[i] = (struct bm_cell){.row = &rows[i],
+                                    .of = &of,
+                                    .batch = BATCH,
+                                    .requested = BATCH,
+                                    .update_ns = i == 0 ? 0 : scene->second_ns,
+                                    .budget_s = scene->budget_s,
+                                    .spare_s = scene->spare_s,
+                                    .active = 1};
+    }
+    bm_schedule_measure(&schedule, cells, scene->second_ns > 0 ? 2 : 1);
+    cell = cells[0];
+    second = cells[1];
     json_t *object = bm_cell_json(&cell);
     TEST_CHECK_STR(json_string_value(json_object_get(object, "status")),
                    bm_verdict_status(cell.verdict.kind));
     json_decref(object);
-    bm_schedule_stop(&row);
+    bm_schedule_stop(&rows[0]);
+    bm_schedule_stop(&rows[1]);
     TEST_CHECK(has_no_child());
     cell.row = NULL;
+    second.row = NULL;
 }
 
 static void measure_well(struct scene *scene) {
@@ -286,18 +298,41 @@ static void test_disturbed_estimate(void) {
 
 /* ---- A long check ---- */
 
-/* It says nothing about rounds of a second: five of them and a replay fit behind it. */
+/* It says nothing about rounds of a second: five of them and a replay fit behind it. A cell needs
+ * 7.8 s with its check, 7 without. */
+static const struct scene long_check = {
+    .check_s = 30,
+    .step_ns = {0.2e9, 0.2e9, 0.2e9, 0.2e9, 0.2e9},
+    .budget_s = 9,
+    .deadline_s = 37.5,
+};
+
 static void test_long_check(void) {
-    struct scene scene = {
-        .check_s = 30,
-        .step_ns = {0.2e9, 0.2e9, 0.2e9, 0.2e9, 0.2e9},
-        .budget_s = 9,
-        .deadline_s = 39,
-    };
+    struct scene scene = long_check;
     measure_well(&scene);
     check_rounds(BM_SERIES_UPDATE, 5);
     TEST_CHECK_STR(cell.series[BM_SERIES_UPDATE].stopped, "known to 1 %");
     TEST_CHECK(cell.check_s == 30 && clock_s <= scene.deadline_s);
+}
+
+/* What the first needs is not left for the second, whose check would take it. */
+static void test_claim(void) {
+    struct scene scene = long_check;
+    scene.deadline_s = 44.5;
+    scene.second_ns = 0.2e9;
+    measure_well(&scene);
+    check_rounds(BM_SERIES_UPDATE, 5);
+    TEST_CHECK(second.verdict.kind == BM_VERDICT_SKIPPED && second.check_s == 0);
+    TEST_CHECK_STR(second.verdict.reason,
+                   "an update takes about 0.2 s, so the cell 8 s; 7 s of the time limit are left "
+                   "for it");
+    scene.deadline_s = 36.5;
+    measure(&scene, answers_of(&scene));
+    TEST_CHECK(cell.verdict.kind == BM_VERDICT_SKIPPED);
+    TEST_CHECK_STR(
+        cell.verdict.reason,
+        "an update takes about 0.2 s, so the rest of the cell 7 s; 6 s of the time limit "
+        "are left for it");
 }
 
 /* ---- Epochs ---- */
@@ -370,6 +405,7 @@ int main(int argc, char **argv) {
     test_time_limit();
     test_disturbed_estimate();
     test_long_check();
+    test_claim();
     test_epochs();
     test_garbage();
     return 0;
