@@ -32,11 +32,13 @@ void bm_row_label(const struct bm_row *row, char *label, uint32_t capacity) {
 }
 
 void bm_row_learn(struct bm_row *row, uint64_t batch, double update_ns) {
-    row->known_ns[1] = row->known_ns[0];
-    row->known_batch[1] = row->known_batch[0];
+    if (row->known_count == 0 || row->known_batch[0] != batch) {
+        row->known_ns[1] = row->known_ns[0];
+        row->known_batch[1] = row->known_batch[0];
+        row->known_batch[0] = batch;
+        row->known_count++;
+    }
     row->known_ns[0] = update_ns;
-    row->known_batch[0] = batch;
-    row->known_count++;
 }
 
 double bm_row_estimate_ns(const struct bm_row *row, uint64_t batch) {

@@ -113,7 +113,7 @@ struct bm_cell {
     double create_ns; /* of the last session: creating, binding data, sending order and start */
 };
 
-/* Notes the time of an update, for the plan of larger batches. */
+/* Notes the time of an update, for the plan of larger batches; of one size the last counts. */
 void bm_row_learn(struct bm_row *row, uint64_t batch, double update_ns);
 
 /* Time of an update at a batch larger than those known: on the line through the last two; from one

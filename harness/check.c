@@ -401,6 +401,11 @@ static int32_t check_updates(struct check *check) {
 
 /* ---- All of it ---- */
 
+/* A gradient, a later update, and one or two of each way to make them. */
+uint32_t bm_check_updates(double update_ns) {
+    return update_ns < SLOW_UPDATE_NS ? 2 + 3 * CHECK_UPDATES : 3;
+}
+
 /* The check's images lie between others: each of the last half batch of the training order, which
  * is still set, twice, so that no slice of them is the check's. */
 static int32_t set_check_order(struct check *check) {

@@ -22,6 +22,9 @@ struct bm_check_result {
     char reason[512]; /* of the first thing that was wrong: call, element, expected, bound, found */
 };
 
+/* Gradients and updates that a check makes when one takes `update_ns`, for planning. */
+uint32_t bm_check_updates(double update_ns);
+
 /* Checks gradient, apply, update, pipelined update and updates of an open session whose batch is
  * entry->batch; its order and position are those of training afterwards, at the start. A wrong
  * result is OK with result->wrong set; a status other than OK is an error of a call. */

@@ -1,5 +1,6 @@
 #include "schedule.h"
 
+#include "check.h"
 #include "error.h"
 #include "interrupt.h"
 #include "now.h"
@@ -17,8 +18,6 @@
 #define PER_VALUE_MAX 1000000u
 #define CLOCK_SHARE 1000.0 /* a value lasts at least so many readings of the clock */
 #define UPDATES_MIN 3u
-/* What a check of a slow cell costs: a gradient, two updates, a few applies. */
-#define CHECK_UPDATES 4u
 #define TOLERANCE 0.01
 #define SLOW_NS 5e9   /* above this, one round will do */
 #define PART_VALUES 3 /* of the block that estimates a part of an update */
@@ -62,7 +61,7 @@ static double rounds_s(double update_ns) {
 }
 
 double bm_schedule_need_s(double update_ns) {
-    return at_least_s(1e-9 * update_ns * CHECK_UPDATES + rounds_s(update_ns));
+    return at_least_s(1e-9 * update_ns * bm_check_updates(update_ns) + rounds_s(update_ns));
 }
 
 static void explain(struct bm_cell *cell, const char *what, double need_s, double left_s) {
@@ -601,8 +600,14 @@ static void run_epochs(const struct bm_schedule *schedule, struct bm_cell *cell,
     }
 }
 
-/* A cell that lost its worker in the middle is a crash, whatever was measured before. */
+/* A cell that lost its worker in the middle is a crash, whatever was measured before. What larger
+ * sizes are planned by is now the rounds' median. */
 static void conclude(struct bm_cell *cell) {
+    struct bm_series_stats stats;
+    bm_cell_stats(&cell->series[BM_SERIES_UPDATE], &stats);
+    if (stats.count > 0) {
+        bm_row_learn(cell->row, cell->batch, stats.median_ns);
+    }
     if (cell->verdict.kind == BM_VERDICT_OK && cell->mishap.kind != BM_VERDICT_OK) {
         cell->verdict = cell->mishap;
     }

@@ -30,6 +30,9 @@ static void test_no_slope(void) {
     check_estimate(&row, 100, 900);
     bm_row_learn(&row, 10, 950); /* the same size again */
     check_estimate(&row, 100, 950);
+    bm_row_learn(&row, 10, 1900);
+    check_estimate(&row, 100, 10900);
+    TEST_CHECK(row.known_count == 2);
 }
 
 int main(void) {
