@@ -643,14 +643,21 @@ static void run_rounds(const struct bm_schedule *schedule, struct bm_cell *cells
             active |= cell->active;
         }
     }
+}
+
+/* Whether it has rounds, and nothing has gone wrong so far. */
+static int32_t is_well(const struct bm_cell *cell) {
+    return cell->verdict.kind == BM_VERDICT_OK && cell->mishap.kind == BM_VERDICT_OK &&
+           cell->series[BM_SERIES_UPDATE].rounds > 0;
+}
+
+static void run_rest(const struct bm_schedule *schedule, struct bm_cell *cells, uint32_t count) {
     for (uint32_t i = 0; i < count && bm_interrupt_signal() == 0; i++) {
         struct bm_cell *cell = &cells[i];
-        if (cell->verdict.kind == BM_VERDICT_OK && cell->mishap.kind == BM_VERDICT_OK &&
-            cell->series[BM_SERIES_UPDATE].rounds > 0) {
+        if (is_well(cell)) {
             replay(schedule, cell);
         }
-        if (cell->verdict.kind == BM_VERDICT_OK && cell->mishap.kind == BM_VERDICT_OK &&
-            cell->series[BM_SERIES_UPDATE].rounds > 0) {
+        if (is_well(cell)) {
             run_epochs(schedule, cell, cell->series[BM_SERIES_UPDATE].worker);
         }
     }
@@ -684,6 +691,7 @@ void bm_schedule_measure(const struct bm_schedule *schedule,
         claimed_s += cell->active ? at_least_s(rounds_s(cell->update_ns)) : 0;
     }
     run_rounds(schedule, cells, count);
+    run_rest(schedule, cells, count);
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < BM_CELL_WORKERS; k++) {
             note_peak(&cells[i], k);

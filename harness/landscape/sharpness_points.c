@@ -345,8 +345,8 @@ static void write_line(struct run *run, const struct bm_landscape_point *point) 
 
 static void run_setting(struct run *run, double epsilon, uint32_t in_subspace, double scaled) {
     const struct bm_landscape *landscape = run->landscape;
-    double published[BM_LANDSCAPE_POINT_MAX];
-    double highest[BM_LANDSCAPE_POINT_MAX];
+    double published[BM_LANDSCAPE_POINT_MAX] = {0};
+    double highest[BM_LANDSCAPE_POINT_MAX] = {0};
     run->setting = (struct setting){epsilon, in_subspace, scaled};
     for (uint32_t i = 0; i < landscape->point_count; i++) {
         struct value value = {NAN, NAN};

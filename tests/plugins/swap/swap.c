@@ -43,7 +43,8 @@ __attribute__((visibility("default"))) int posix_spawn(pid_t *pid,
 __attribute__((visibility("default"))) void *dlopen(const char *file, int mode) {
     __typeof__(dlopen) *next = NULL;
     void *symbol = dlsym(RTLD_NEXT, "dlopen");
-    int is_it = is_moment("load") && file != NULL && strcmp(file, getenv("SWAP_PLUGIN")) == 0;
+    const char *plugin = getenv("SWAP_PLUGIN");
+    int is_it = is_moment("load") && file != NULL && plugin != NULL && strcmp(file, plugin) == 0;
     memcpy(&next, &symbol, sizeof next);
     if (is_it) {
         exchange();
