@@ -491,7 +491,13 @@ static double replays_s(const struct bm_cell *cells, uint32_t count) {
     return sum_s;
 }
 
-/* Why the cell needs no further round, or NULL. `reserved_s` is what comes after the rounds. */
+static double later_s(const struct bm_schedule *schedule) {
+    return schedule->later_s == NULL ? 0 : schedule->later_s(schedule->context);
+}
+
+/* Why the cell needs no further round, or NULL. `reserved_s` is what comes after the rounds. The
+ * fewest rounds are made as far as the time limit lets them, more only with what later sizes do not
+ * need. */
 static const char *why_stop(const struct bm_schedule *schedule,
                             const struct bm_cell *cell,
                             uint32_t rounds,
@@ -511,6 +517,9 @@ static const char *why_stop(const struct bm_schedule *schedule,
     }
     if (cell->spent_s + next_s > cell->budget_s) {
         return "cell time";
+    }
+    if (now_s(schedule) + next_s + reserved_s + later_s(schedule) > schedule->deadline_s) {
+        return "time limit";
     }
     return rounds == BM_CELL_ROUNDS_MAX ? "most rounds" : NULL;
 }
@@ -565,9 +574,8 @@ static int32_t epoch_fits(const struct bm_schedule *schedule,
                           const struct bm_cell *cell,
                           double expected_s,
                           double spent_s) {
-    double later_s = schedule->later_s == NULL ? 0 : schedule->later_s(schedule->context);
     if (cell->epoch_count == EPOCHS_MAX || spent_s + expected_s > schedule->epoch_time_s ||
-        now_s(schedule) + expected_s + later_s > schedule->deadline_s) {
+        now_s(schedule) + expected_s + later_s(schedule) > schedule->deadline_s) {
         return 0;
     }
     return cell->epoch_count == 0 || spent_s + expected_s <= cell->spare_s;

@@ -15,8 +15,8 @@ struct bm_schedule {
     double hang_time_s;
     uint64_t seed;
     double (*now_s)(void); /* the clock; NULL: bm_now_s */
-    /* Seconds that the batch sizes still to come need, which no epoch takes from them. NULL: none.
-     */
+    /* Seconds that the batch sizes still to come need: no epoch, and no round beyond the fewest,
+     * takes any of them. NULL: none. */
     double (*later_s)(void *context);
     /* Called before each turn; `what` says what is being done. May be NULL. */
     void (*progress)(void *context, const struct bm_cell *cell, const char *what);

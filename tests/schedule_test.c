@@ -288,6 +288,23 @@ static void test_time_limit(void) {
     TEST_CHECK_MSG(clock_s <= scene.deadline_s, "over after %g s", clock_s);
 }
 
+/* Six rounds fit beside what larger sizes need; where none does, the fewest are made all the same.
+ */
+static void test_later_sizes(void) {
+    struct scene scene = uneven;
+    scene.budget_s = 100;
+    scene.drift = 0.1;
+    scene.later_s = 995.5;
+    measure_well(&scene);
+    TEST_CHECK_STR(cell.series[BM_SERIES_UPDATE].stopped, "time limit");
+    check_rounds(BM_SERIES_UPDATE, 6);
+    TEST_CHECK_MSG(clock_s + scene.later_s <= scene.deadline_s, "over after %g s", clock_s);
+    scene.later_s = 1000;
+    measure_well(&scene);
+    TEST_CHECK_STR(cell.series[BM_SERIES_UPDATE].stopped, "time limit");
+    check_rounds(BM_SERIES_UPDATE, 5);
+}
+
 /* Of three values something disturbed the second. */
 static void test_disturbed_estimate(void) {
     struct scene scene = uneven;
@@ -411,6 +428,7 @@ int main(int argc, char **argv) {
     test_all_series();
     test_short_cell();
     test_time_limit();
+    test_later_sizes();
     test_disturbed_estimate();
     test_disturbed_check();
     test_long_check();
